@@ -1,0 +1,1 @@
+//! What is known to be wrong: feeds, the compiled database, version orders, matching, findings.

@@ -1,0 +1,1 @@
+//! Command lines in the manner of cobra and pflag: the same grammar, errors, help and completion.

@@ -1,0 +1,1 @@
+//! The one door to SQL: SQLite or PostgreSQL behind one small type, migrations, the job table.

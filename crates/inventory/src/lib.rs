@@ -1,0 +1,3 @@
+//! What is inside an image: layers, fragments, components with evidence.
+pub mod model;
+pub use model::*;

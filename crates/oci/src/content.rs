@@ -1,0 +1,153 @@
+//! Small traits for stores of content, in the manner of oras-go's `content` package.
+//!
+//! A store implements what it can: a remote repository all of it, an archive only [`Fetch`] and [`Resolve`].
+//! Abilities that only some stores have (mounting, ranged reads, ready-made referrer lists) are asked for
+//! through methods that answer `None` or `false` by default, so that one copy algorithm serves every pair.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::descriptor::Descriptor;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::manifest::{MAX_MANIFEST_SIZE, Manifest};
+
+/// A stream of content. What a store hands out checks size and digest itself: a reader that ends without an
+/// error has given exactly the content of its descriptor.
+pub type BlobReader = Pin<Box<dyn AsyncRead + Send>>;
+
+/// What is pushed: bytes in memory (can be sent again after a failure), or a stream (can be sent once, unless
+/// it can be reopened).
+pub enum Content {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// A stream that is read once.
+    Stream(BlobReader),
+    /// A stream that can be opened again after a failed attempt.
+    Reopen(Box<dyn Reopen>),
+}
+
+/// Opens the same content again and again.
+#[async_trait]
+pub trait Reopen: Send + Sync {
+    /// Opens it from byte `offset`.
+    async fn open(&self, offset: u64) -> Result<BlobReader>;
+}
+
+/// Reads content by descriptor.
+#[async_trait]
+pub trait Fetch: Send + Sync {
+    /// Opens the content. [`Error::NotFound`] when it is not there.
+    async fn fetch(&self, descriptor: &Descriptor) -> Result<BlobReader>;
+
+    /// The content is there.
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool>;
+}
+
+/// Finds what a tag or a digest names.
+#[async_trait]
+pub trait Resolve: Fetch {
+    /// The descriptor of the manifest that a tag or a digest names; [`Error::NotFound`] when it names none.
+    async fn resolve(&self, reference: &str) -> Result<Descriptor>;
+
+    /// Resolves and reads in one step, which a remote does in one request.
+    async fn fetch_reference(&self, reference: &str) -> Result<Manifest>;
+}
+
+/// Takes content.
+#[async_trait]
+pub trait Push: Send + Sync {
+    /// Stores content under its descriptor; content that is already there is not an error. A manifest stays
+    /// untagged.
+    async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<()>;
+
+    /// Takes the blob from another repository of the same store without moving its bytes. `false` when the
+    /// store cannot or will not: push it then.
+    async fn mount(&self, _descriptor: &Descriptor, _from: &str) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// Gives names to manifests.
+#[async_trait]
+pub trait Tag: Send + Sync {
+    /// Stores a manifest's bytes and the tag that names it, in one step.
+    async fn push_tagged(&self, manifest: &Manifest, tag: &str) -> Result<()>;
+
+    /// Points a tag at a manifest that is there.
+    async fn tag(&self, descriptor: &Descriptor, tag: &str) -> Result<()>;
+
+    /// All tags, in the store's order, after `last` when one is given.
+    async fn tags(&self, last: Option<&str>) -> Result<Vec<String>>;
+
+    /// Removes a tag and nothing else.
+    async fn untag(&self, tag: &str) -> Result<()>;
+}
+
+/// Finds what refers to content.
+#[async_trait]
+pub trait Predecessors: Send + Sync {
+    /// Manifests whose `subject` is this one, optionally only those of an artifact type. The descriptors
+    /// carry artifact type and annotations. None is an empty list, not an error.
+    async fn referrers(&self, subject: &Descriptor, artifact_type: Option<&str>) -> Result<Vec<Descriptor>>;
+}
+
+/// Removes content.
+#[async_trait]
+pub trait Delete: Send + Sync {
+    /// Removes the content; [`Error::NotFound`] when it is not there.
+    async fn delete(&self, descriptor: &Descriptor) -> Result<()>;
+}
+
+/// A store that artifacts can be read from.
+pub trait ReadTarget: Resolve + Predecessors {
+    /// How messages name it, for example `[registry] localhost:5000/a` or `[oci-layout] dir`.
+    fn display_name(&self) -> String;
+}
+
+/// A store that artifacts can be written to as well.
+pub trait Target: ReadTarget + Push + Tag + Delete {}
+impl<T: ReadTarget + Push + Tag + Delete> Target for T {}
+
+/// Reads all of a small piece of content, checked; [`Error::SizeMismatch`] over `limit` bytes.
+pub async fn fetch_all(store: &(impl Fetch + ?Sized), descriptor: &Descriptor, limit: u64) -> Result<Bytes> {
+    if descriptor.size > limit {
+        let digest = descriptor.digest.clone();
+        return Err(Error::SizeMismatch { digest, expected: limit, actual: descriptor.size });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(descriptor.size).unwrap_or(0));
+    let mut reader = store.fetch(descriptor).await?.take(limit + 1);
+    reader
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(|source| Error::Transfer { digest: descriptor.digest.clone(), source })?;
+    check(descriptor, &bytes)?;
+    Ok(Bytes::from(bytes))
+}
+
+/// Reads a manifest that a descriptor names.
+pub async fn fetch_manifest(store: &(impl Fetch + ?Sized), descriptor: &Descriptor) -> Result<Manifest> {
+    let bytes = fetch_all(store, descriptor, MAX_MANIFEST_SIZE).await?;
+    Manifest::parse_with(descriptor.digest.algorithm(), bytes, Some(&descriptor.media_type))
+        .map_err(|source| Error::ReadManifest { digest: descriptor.digest.to_string(), source })
+}
+
+/// Compares bytes with the size and digest of a descriptor.
+pub fn check(descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
+    let actual = bytes.len() as u64;
+    if actual != descriptor.size {
+        return Err(Error::SizeMismatch {
+            digest: descriptor.digest.clone(),
+            expected: descriptor.size,
+            actual,
+        });
+    }
+    let actual = Digest::of(descriptor.digest.algorithm(), bytes);
+    if actual != descriptor.digest {
+        return Err(Error::DigestMismatch { expected: descriptor.digest.clone(), actual });
+    }
+    Ok(())
+}

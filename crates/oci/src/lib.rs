@@ -1,0 +1,24 @@
+//! What a client knows of registries: names, digests, manifests, remotes, layouts, archives, copying.
+//!
+//! Start at [`content`]: small traits for stores of content, implemented by a remote repository, an OCI
+//! layout directory, an archive and memory. Everything else either names things ([`reference`](mod@reference),
+//! [`digest`], [`descriptor`], [`manifest`], [`platform`], [`media_type`]) or moves them.
+//!
+//! The crate prints nothing and reads no environment: proxies, credentials files and clocks are handed in.
+
+pub mod content;
+pub mod descriptor;
+pub mod digest;
+pub mod error;
+pub mod manifest;
+pub mod media_type;
+pub mod platform;
+pub mod reference;
+
+pub use content::{BlobReader, Delete, Fetch, Predecessors, Push, Resolve, Tag as TagContent};
+pub use descriptor::Descriptor;
+pub use digest::{Algorithm, Digest, Hasher};
+pub use error::{Error, ErrorKind, Result};
+pub use manifest::{ImageManifest, Index, Manifest, View};
+pub use platform::Platform;
+pub use reference::{Reference, RepositoryName, TagName};

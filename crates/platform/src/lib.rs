@@ -1,0 +1,1 @@
+//! What an organisation knows: settings, pipeline, jobs, images, findings, changes.

@@ -1,0 +1,1 @@
+//! The embedded registry: distribution-spec handlers over a blob store and a metadata store.

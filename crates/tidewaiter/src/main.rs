@@ -1,0 +1,2 @@
+//! The binary: arguments, terminal, wiring.
+fn main() {}
