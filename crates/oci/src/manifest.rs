@@ -26,6 +26,7 @@ pub struct Manifest {
 
 /// What a manifest says.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly every manifest is the large variant")]
 pub enum View {
     /// An image manifest, OCI or Docker.
     Image(ImageManifest),
