@@ -1,0 +1,48 @@
+//! All that the program says: results on standard output, everything else on standard error.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+/// Speaks to the person or the script at the other end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ui;
+
+impl Ui {
+    /// Writes a result as it is. A reader that has gone away (a closed pipe) is the end of the program, and no
+    /// error of ours.
+    pub(crate) fn out(self, text: impl Display) {
+        let mut stdout = anstream::stdout().lock();
+        let written = write!(stdout, "{text}").and_then(|()| stdout.flush());
+        self.end_on_closed_pipe(written);
+    }
+
+    /// Writes a result and ends the line.
+    pub(crate) fn line(self, text: impl Display) {
+        self.out(format_args!("{text}\n"));
+    }
+
+    /// Writes a result of bytes.
+    pub(crate) fn bytes(self, bytes: &[u8]) {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        self.end_on_closed_pipe(written);
+    }
+
+    /// Says something that is not the result: progress, a warning, where things are.
+    pub(crate) fn note(self, text: impl Display) {
+        let mut stderr = anstream::stderr().lock();
+        // When nobody can be told, there is nobody to tell that either.
+        let _ = writeln!(stderr, "{text}");
+    }
+
+    fn end_on_closed_pipe(self, written: io::Result<()>) {
+        let Err(error) = written else {
+            return;
+        };
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.note(format_args!("Error: standard output cannot be written: {error}"));
+            std::process::exit(1);
+        }
+        std::process::exit(0);
+    }
+}
