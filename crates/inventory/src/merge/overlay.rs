@@ -1,0 +1,251 @@
+//! The file system that layers add up to, as far as it matters: kept files and symbolic links by path.
+//!
+//! Everything else is left out on purpose. A file nobody reads, or an empty directory, is told apart from
+//! nothing at all by no question asked here; what such an entry removes is removed.
+//!
+//! Layers are laid on in archive order, as runtimes unpack them: the directory part of a name goes through the
+//! links that are there at that moment, the last part never does. A whiteout hides what the layers below put
+//! there, wherever it stands in its own layer (image specification, "Whiteouts").
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::fragment::{Content, Entry, Fragment};
+use crate::packages::{self, Room};
+use crate::path;
+
+/// Most links that are followed in one path: what Linux allows.
+const MAX_LINKS: usize = 40;
+
+/// A kept file and the layer it came with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct File<'f> {
+    pub(super) content: &'f Content,
+    pub(super) layer: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Link<'f> {
+    target: &'f str,
+    layer: u32,
+}
+
+/// The file system so far.
+#[derive(Debug, Default)]
+pub(super) struct Overlay<'f> {
+    files: BTreeMap<String, File<'f>>,
+    links: BTreeMap<String, Link<'f>>,
+    /// The last directory that was resolved, and to what: archives name one directory many times in a row.
+    last_directory: (String, String),
+    /// Whether a file changed that holds a package database, since it was last asked.
+    database_changed: bool,
+}
+
+impl<'f> Overlay<'f> {
+    /// Lays `fragment` over what is there. Calls `missing` with the paths of hard links whose content is worth
+    /// reading but was not kept, because the archive has it under another name.
+    pub(super) fn lay(&mut self, fragment: &'f Fragment, layer: u32, mut missing: impl FnMut(&str, &str)) {
+        let mut contents = fragment.contents.iter();
+        let mut reader = fragment.toc.reader();
+        while let Some((name, entry)) = reader.next() {
+            let place = match entry {
+                Entry::Opaque => self.directory(name),
+                _ => {
+                    let (directory, base) = path::split(name);
+                    let directory = self.directory(directory);
+                    path::join(&directory, base)
+                }
+            };
+            match entry {
+                Entry::Directory => self.remove_exactly(&place),
+                Entry::File => self.remove(&place),
+                Entry::Kept => {
+                    self.remove(&place);
+                    if let Some(content) = contents.next() {
+                        self.put(place, File { content, layer });
+                    }
+                }
+                Entry::Symlink(target) => {
+                    self.remove(&place);
+                    self.links.insert(place, Link { target, layer });
+                    self.forget_directory();
+                }
+                Entry::HardLink(target) => {
+                    if !self.hard_link(&place, target, layer) && packages::is_interesting(&place) {
+                        missing(&place, target);
+                    }
+                }
+                Entry::Whiteout => self.hide(&place, true, layer),
+                Entry::Opaque => self.hide(&place, false, layer),
+            }
+        }
+    }
+
+    /// The file at `path`, through any links.
+    pub(super) fn get(&self, path: &str) -> Option<(String, File<'f>)> {
+        let place = self.resolve(path)?;
+        let file = *self.files.get(&place)?;
+        Some((place, file))
+    }
+
+    /// Where `path` really is, through any links in it; `None` when they go round in circles.
+    pub(super) fn resolve(&self, path: &str) -> Option<String> {
+        let mut place = String::new();
+        // Parts still to go, the next one last. Targets come from the image, so there is no recursion on them.
+        let mut parts: Vec<&str> = path.rsplit('/').collect();
+        let mut links = 0;
+        while let Some(part) = parts.pop() {
+            match part {
+                "" | "." => continue,
+                ".." => {
+                    place.truncate(place.rfind('/').unwrap_or(0));
+                    continue;
+                }
+                _ => {}
+            }
+            let parent = place.len();
+            if parent > 0 {
+                place.push('/');
+            }
+            place.push_str(part);
+            if let Some(link) = self.links.get(&place) {
+                links += 1;
+                if links > MAX_LINKS || place.len() + parts.len() > 2 * path::MAX_PATH {
+                    return None;
+                }
+                place.truncate(if link.target.starts_with('/') { 0 } else { parent });
+                parts.extend(link.target.rsplit('/'));
+            }
+        }
+        Some(place)
+    }
+
+    /// All kept files by path.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, File<'f>)> {
+        self.files.iter().map(|(path, file)| (path.as_str(), *file))
+    }
+
+    /// All links: path and target.
+    pub(super) fn links(&self) -> impl Iterator<Item = (&str, &'f str)> {
+        self.links.iter().map(|(path, link)| (path.as_str(), link.target))
+    }
+
+    /// Whether a package database changed since the last call.
+    pub(super) fn take_database_changed(&mut self) -> bool {
+        std::mem::take(&mut self.database_changed)
+    }
+
+    /// A directory that entries are put into: links in its path are followed, and a file in the way is gone.
+    fn directory(&mut self, path: &str) -> String {
+        if self.last_directory.0 == path {
+            return self.last_directory.1.clone();
+        }
+        // A name whose links lead nowhere cannot be unpacked; it is taken literally then.
+        let place = self.resolve(path).unwrap_or_else(|| path.to_owned());
+        let mut end = 0;
+        while end < place.len() {
+            end = place[end + 1..].find('/').map_or(place.len(), |next| end + 1 + next);
+            if self.files.contains_key(&place[..end]) {
+                self.remove_exactly(&place[..end]);
+            }
+        }
+        self.last_directory = (path.to_owned(), place.clone());
+        place
+    }
+
+    fn forget_directory(&mut self) {
+        self.last_directory = (String::new(), String::new());
+    }
+
+    fn put(&mut self, place: String, file: File<'f>) {
+        self.database_changed |= is_database(&place);
+        // The directory that was resolved last may go through this file.
+        self.forget_directory();
+        self.files.insert(place, file);
+    }
+
+    /// Gives the content at `target` a second name; false when it is not a kept file.
+    fn hard_link(&mut self, place: &str, target: &str, layer: u32) -> bool {
+        let (directory, base) = path::split(target);
+        let Some(target) = self.resolve(directory).map(|directory| path::join(&directory, base)) else {
+            return false;
+        };
+        if target == place {
+            return true;
+        }
+        let room = |path: &str| packages::claiming(path).map(|room: &Room| room.kind);
+        let file = self.files.get(&target).copied();
+        let link = self.links.get(&target).copied();
+        self.remove(place);
+        if let Some(link) = link {
+            self.links.insert(place.to_owned(), Link { layer, ..link });
+            self.forget_directory();
+            return true;
+        }
+        match file {
+            Some(file) if room(&target) == room(place) => {
+                self.put(place.to_owned(), File { layer, ..file });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Removes a file or link, and leaves what is below a directory.
+    fn remove_exactly(&mut self, place: &str) {
+        if self.links.remove(place).is_some() {
+            self.forget_directory();
+        }
+        if self.files.remove(place).is_some() {
+            self.database_changed |= is_database(place);
+        }
+    }
+
+    /// Removes whatever is at `place`, with everything below it.
+    fn remove(&mut self, place: &str) {
+        self.remove_exactly(place);
+        self.remove_below(place, u32::MAX);
+    }
+
+    /// Removes what layers under `layer` have at `place` (when `itself`) and below it.
+    fn hide(&mut self, place: &str, itself: bool, layer: u32) {
+        if itself {
+            let is_older = self.files.get(place).is_some_and(|file| file.layer < layer)
+                || self.links.get(place).is_some_and(|link| link.layer < layer);
+            if is_older {
+                self.remove_exactly(place);
+            }
+        }
+        self.remove_below(place, layer);
+    }
+
+    fn remove_below(&mut self, place: &str, older_than: u32) {
+        let files = below(&self.files, place, |file| file.layer < older_than);
+        for path in files {
+            self.remove_exactly(&path);
+        }
+        let links = below(&self.links, place, |link| link.layer < older_than);
+        for path in links {
+            self.remove_exactly(&path);
+        }
+    }
+}
+
+/// Whether the path is that of a package database or of the file lists beside it.
+fn is_database(path: &str) -> bool {
+    packages::claiming(path).is_some_and(|room| !room.homes.is_empty())
+}
+
+/// The paths below `place`, of those that are to go.
+fn below<T>(map: &BTreeMap<String, T>, place: &str, goes: impl Fn(&T) -> bool) -> Vec<String> {
+    if place.is_empty() {
+        return map.iter().filter(|(_, value)| goes(value)).map(|(path, _)| path.clone()).collect();
+    }
+    // All paths that begin with `place/` stand together, after `place/` and before `place0`.
+    let first = format!("{place}/");
+    map.range::<str, _>((Bound::Excluded(first.as_str()), Bound::Unbounded))
+        .take_while(|(path, _)| path.starts_with(&first))
+        .filter(|(_, value)| goes(value))
+        .map(|(path, _)| path.clone())
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! Which operating system an image holds: `os-release(5)`, and the older files of Alpine and Debian where that
+//! says nothing.
+
+use crate::fragment::Content;
+use crate::model::Distro;
+use crate::path;
+
+/// The small files that name the system, first in charge first.
+pub(crate) const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+pub(crate) const ALPINE_RELEASE: &str = "etc/alpine-release";
+pub(crate) const DEBIAN_VERSION: &str = "etc/debian_version";
+
+/// Text beyond this is not kept; real files have a few hundred bytes.
+const MAX_TEXT: usize = 64 << 10;
+
+/// Whether the file at `path` may name the operating system. `os-release` counts anywhere, because `etc` often
+/// only links to it and the link may lead anywhere.
+pub(crate) fn claims(path: &str) -> bool {
+    let (_, name) = path::split(path);
+    name == "os-release" || path == ALPINE_RELEASE || path == DEBIAN_VERSION
+}
+
+pub(crate) fn keep(bytes: &[u8]) -> Content {
+    let bytes = bytes.get(..MAX_TEXT).unwrap_or(bytes);
+    Content::Text(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The system that these texts name; `read` returns the text of a path, following links.
+pub(crate) fn identify<'a>(read: impl Fn(&str) -> Option<&'a str>) -> Option<Distro> {
+    let mut distro = OS_RELEASE.iter().find_map(|path| parse(read(path)?));
+    let first_line =
+        |path| read(path).and_then(|text| text.lines().next()).map(str::trim).filter(|line| !line.is_empty());
+    if let Some(version) = first_line(ALPINE_RELEASE) {
+        let distro = distro.get_or_insert_with(|| Distro { id: "alpine".to_owned(), ..Distro::default() });
+        if distro.id == "alpine" && distro.version_id.is_none() {
+            distro.version_id = Some(version.to_owned());
+        }
+    }
+    if let Some(version) = first_line(DEBIAN_VERSION) {
+        // Derived distributions keep the file with Debian's version in it.
+        let distro = distro.get_or_insert_with(|| Distro { id: "debian".to_owned(), ..Distro::default() });
+        if distro.id == "debian" {
+            debian_version(version, distro);
+        }
+    }
+    distro
+}
+
+/// `12.5`, or `trixie/sid` before a release.
+fn debian_version(version: &str, distro: &mut Distro) {
+    if version.starts_with(|first: char| first.is_ascii_digit()) {
+        let major = version.split('.').next().unwrap_or(version);
+        distro.version_id.get_or_insert_with(|| major.to_owned());
+    } else if let Some(codename) = version.split('/').next() {
+        distro.codename.get_or_insert_with(|| codename.to_owned());
+    }
+}
+
+/// `None` when the text has no `ID`: then it names no system, whatever else it says.
+fn parse(text: &str) -> Option<Distro> {
+    let mut distro = Distro::default();
+    for line in text.lines() {
+        let Some((key, value)) = line.trim().split_once('=') else { continue };
+        let value = unquote(value);
+        let some = Some(value.clone()).filter(|value| !value.is_empty());
+        match key {
+            "ID" => distro.id = value.to_lowercase(),
+            "VERSION_ID" => distro.version_id = some,
+            "VERSION_CODENAME" => distro.codename = some,
+            "PRETTY_NAME" => distro.pretty_name = some,
+            "ID_LIKE" => distro.id_like = value.split_whitespace().map(str::to_lowercase).collect(),
+            _ => {}
+        }
+    }
+    (!distro.id.is_empty()).then_some(distro)
+}
+
+/// A value as a shell would read it: single or double quotes around it, backslashes before special characters.
+fn unquote(value: &str) -> String {
+    let value = value.trim();
+    if let Some(plain) = value.strip_prefix('\'') {
+        return plain.strip_suffix('\'').unwrap_or(plain).to_owned();
+    }
+    let inner = value.strip_prefix('"').map_or(value, |inner| inner.strip_suffix('"').unwrap_or(inner));
+    let mut out = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => out.extend(characters.next()),
+            _ => out.push(character),
+        }
+    }
+    out
+}

@@ -1,0 +1,104 @@
+//! Alpine packages: the `installed` database of apk, paragraphs of one-letter fields (apk-installed-db(5)).
+
+use super::{Room, distro_qualifier, is_evidence, lines, text};
+use crate::fragment::{Content, Package};
+use crate::model::{ComponentKind, Distro, SourcePackage};
+use crate::path;
+use crate::problems::Problems;
+use crate::purl;
+
+pub(crate) const ROOM: Room = Room {
+    kind: ComponentKind::Apk,
+    homes: &["lib/apk/db", "usr/lib/apk/db", "var/lib/apk/db"],
+    claims,
+    parse,
+    purl: package_url,
+};
+
+fn claims(directory: &str, name: &str) -> bool {
+    name == "installed" && path::ends_with(directory, "lib/apk/db")
+}
+
+/// One paragraph while it is read.
+#[derive(Default)]
+struct Paragraph {
+    line: usize,
+    name: String,
+    version: String,
+    origin: String,
+    architecture: Option<String>,
+    licenses: Vec<String>,
+    owns: Vec<String>,
+}
+
+fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
+    let mut packages = Vec::new();
+    let mut paragraph = Paragraph::default();
+    let mut directory: &[u8] = b"";
+    for (number, line) in lines(bytes) {
+        if line.is_empty() {
+            packages.extend(finish(file, std::mem::take(&mut paragraph), problems));
+            directory = b"";
+            continue;
+        }
+        if paragraph.line == 0 {
+            paragraph.line = number;
+        }
+        let &[field, b':', ref value @ ..] = line else {
+            problems.line(file, number, "the line is not a letter, a colon and a value; it is skipped");
+            continue;
+        };
+        match field {
+            b'P' => paragraph.name = text(value),
+            b'V' => paragraph.version = text(value),
+            b'o' => paragraph.origin = text(value),
+            b'A' => paragraph.architecture = Some(text(value)),
+            b'L' if !value.is_empty() => paragraph.licenses = vec![text(value)],
+            b'F' => directory = value,
+            b'R' => paragraph.owns.extend(owned(directory, value)),
+            _ => {}
+        }
+    }
+    packages.extend(finish(file, paragraph, problems));
+    Some(Content::Packages(packages))
+}
+
+/// The path of a file line, when its owner matters to somebody.
+fn owned(directory: &[u8], name: &[u8]) -> Option<String> {
+    let mut clean = String::new();
+    path::clean(&[directory, b"/", name].concat(), &mut clean).ok()?;
+    is_evidence(&clean).then_some(clean)
+}
+
+fn finish(file: &str, paragraph: Paragraph, problems: &mut Problems) -> Option<Package> {
+    if paragraph.line == 0 {
+        return None;
+    }
+    if paragraph.name.is_empty() || paragraph.version.is_empty() {
+        problems.line(
+            file,
+            paragraph.line,
+            "the paragraph has no name (P:) or no version (V:); it is skipped",
+        );
+        return None;
+    }
+    let origin = if paragraph.origin.is_empty() { paragraph.name.clone() } else { paragraph.origin };
+    Some(Package {
+        kind: ComponentKind::Apk,
+        source: Some(SourcePackage { name: origin, version: paragraph.version.clone() }),
+        name: paragraph.name,
+        version: paragraph.version,
+        architecture: paragraph.architecture,
+        licenses: paragraph.licenses,
+        owns: paragraph.owns,
+    })
+}
+
+fn package_url(package: &Package, distro: Option<&Distro>) -> String {
+    let namespace = distro.map_or("alpine", |distro| distro.id.as_str());
+    let qualifiers = [
+        ("arch", package.architecture.as_deref().unwrap_or_default()),
+        ("distro", &distro_qualifier(distro)),
+    ];
+    purl::write("apk", Some(namespace), &package.name, &package.version, &qualifiers)
+}

@@ -1,0 +1,153 @@
+//! Packages of the npm registry as installed: the `package.json` of each, in `node_modules` and elsewhere.
+//!
+//! Lock files say what should be there, not what is, and are left alone. Inside `node_modules` only the file
+//! at the top of a package counts: deeper ones are test data and build fragments.
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::Room;
+use crate::fragment::{Content, Package};
+use crate::model::{ComponentKind, Distro};
+use crate::problems::Problems;
+use crate::purl;
+
+pub(crate) const ROOM: Room = Room { kind: ComponentKind::Npm, homes: &[], claims, parse, purl: package_url };
+
+/// npm's own limit for names; versions follow suit.
+const MAX_NAME: usize = 214;
+
+fn claims(directory: &str, name: &str) -> bool {
+    if name != "package.json" {
+        return false;
+    }
+    let Some((_, inside)) = directory.rsplit_once("node_modules/") else { return true };
+    let depth = inside.bytes().filter(|&byte| byte == b'/').count();
+    depth == usize::from(inside.starts_with('@'))
+}
+
+fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let manifest: Manifest<'_> = match serde_json::from_slice(bytes) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            problems.line(
+                file,
+                error.line(),
+                format!("not a package.json: {error}; the package is not listed"),
+            );
+            return None;
+        }
+    };
+    // Without both, npm cannot have installed it: a marker such as {"type": "module"}, or a workspace root.
+    let name = string(manifest.name)?;
+    let version = string(manifest.version)?;
+    if !is_name(&name) || version.len() > MAX_NAME || version.is_empty() {
+        let reason =
+            "the name or the version is not one npm could install (a template?); the package is not listed";
+        problems.file(file, reason);
+        return None;
+    }
+    Some(Content::Packages(vec![Package {
+        kind: ComponentKind::Npm,
+        name,
+        version,
+        source: None,
+        architecture: None,
+        licenses: licenses(manifest.license, manifest.licenses),
+        owns: Vec::new(),
+    }]))
+}
+
+/// `name` or `@scope/name`, of characters that need no encoding in a URL (old names had capitals too).
+fn is_name(name: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~!'()*".contains(&byte))
+    };
+    name.len() <= MAX_NAME
+        && match name.strip_prefix('@') {
+            Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| part(scope) && part(name)),
+            None => part(name),
+        }
+}
+
+/// The keys that matter, each still as JSON: other people's files have the oddest types in them, and one odd
+/// value must not cost the rest. The last of several equal keys counts, as in JavaScript.
+#[derive(Default)]
+struct Manifest<'a> {
+    name: Option<&'a RawValue>,
+    version: Option<&'a RawValue>,
+    license: Option<&'a RawValue>,
+    licenses: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Manifest<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Manifest<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut manifest = Manifest::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "name" => manifest.name = Some(map.next_value()?),
+                        "version" => manifest.version = Some(map.next_value()?),
+                        "license" => manifest.license = Some(map.next_value()?),
+                        "licenses" => manifest.licenses = Some(map.next_value()?),
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(manifest)
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+fn string(value: Option<&RawValue>) -> Option<String> {
+    value.and_then(|value| serde_json::from_str(value.get()).ok())
+}
+
+/// `"license": "MIT"`, the older `{"type": "MIT"}`, and the list of either under both keys.
+fn licenses(license: Option<&RawValue>, licenses: Option<&RawValue>) -> Vec<String> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum License {
+        Name(String),
+        Typed { r#type: String },
+        List(Vec<Self>),
+    }
+    fn collect(license: License, into: &mut Vec<String>) {
+        match license {
+            License::Name(name) | License::Typed { r#type: name } => into.push(name),
+            License::List(list) => list.into_iter().for_each(|license| collect(license, into)),
+        }
+    }
+    let mut names = Vec::new();
+    for value in [license, licenses].into_iter().flatten() {
+        if let Ok(license) = serde_json::from_str(value.get()) {
+            collect(license, &mut names);
+        }
+    }
+    names.retain(|name| !name.trim().is_empty());
+    names.truncate(16);
+    names
+}
+
+fn package_url(package: &Package, _: Option<&Distro>) -> String {
+    match package.name.split_once('/') {
+        Some((scope, name)) => purl::write("npm", Some(scope), name, &package.version, &[]),
+        None => purl::write("npm", None, &package.name, &package.version, &[]),
+    }
+}
