@@ -69,6 +69,39 @@ pub trait Push: Send + Sync {
     async fn mount(&self, _descriptor: &Descriptor, _from: &str) -> Result<bool> {
         Ok(false)
     }
+
+    /// Announces that many pushes follow: while the result lives, a store may put off writing what it keeps
+    /// for all manifests together (a layout's `index.json`). [`Push::flush`] writes it.
+    fn batch(&self) -> Batch {
+        Batch::default()
+    }
+
+    /// Writes what a [`Batch`] has put off.
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Lives as long as a series of pushes, see [`Push::batch`].
+#[derive(Default)]
+#[must_use]
+pub struct Batch {
+    end: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl Batch {
+    /// A batch whose end is told by calling `end`.
+    pub fn ending_with(end: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self { end: Some(Box::new(end)) }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end();
+        }
+    }
 }
 
 /// Gives names to manifests.
@@ -118,12 +151,10 @@ pub async fn fetch_all(store: &(impl Fetch + ?Sized), descriptor: &Descriptor, l
         let digest = descriptor.digest.clone();
         return Err(Error::SizeMismatch { digest, expected: limit, actual: descriptor.size });
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(descriptor.size).unwrap_or(0));
-    let mut reader = store.fetch(descriptor).await?.take(limit + 1);
-    reader
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(|source| Error::Transfer { digest: descriptor.digest.clone(), source })?;
+    // A descriptor may promise much and deliver little.
+    let mut bytes = Vec::with_capacity(usize::try_from(descriptor.size.min(1024 * 1024)).unwrap_or(0));
+    let mut reader = store.fetch(descriptor).await?.take(descriptor.size.saturating_add(1));
+    reader.read_to_end(&mut bytes).await.map_err(|source| Error::transfer(&descriptor.digest, source))?;
     check(descriptor, &bytes)?;
     Ok(Bytes::from(bytes))
 }

@@ -131,6 +131,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A layout or archive holds several images and none was named.
+    #[error("{} holds several images; choose one of them: {names}", path.display())]
+    AmbiguousImage {
+        /// Where it is.
+        path: PathBuf,
+        /// Tags or digests of what there is, comma-separated.
+        names: String,
+    },
     /// A credentials file, a certificate, a header or a proxy address is wrong.
     #[error("{what}: {reason}")]
     Config {
@@ -222,7 +230,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::ParseReference { .. } | Self::ParseDigest(_) | Self::ParsePlatform(_) => ErrorKind::User,
+            Self::ParseReference { .. }
+            | Self::ParseDigest(_)
+            | Self::ParsePlatform(_)
+            | Self::AmbiguousImage { .. } => ErrorKind::User,
             Self::NotFound { .. } | Self::NoPlatform { .. } => ErrorKind::NotFound,
             Self::ReadManifest { .. }
             | Self::DigestMismatch { .. }
@@ -254,6 +265,27 @@ impl Error {
     #[must_use]
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::NotFound { what: what.into() }
+    }
+
+    /// A stream of content failed. What a checking reader found wrong with the content is taken out of the
+    /// I/O error; anything else is a [`Error::Transfer`].
+    #[must_use]
+    pub fn transfer(digest: &Digest, source: std::io::Error) -> Self {
+        source.downcast().unwrap_or_else(|source| Self::Transfer { digest: digest.clone(), source })
+    }
+
+    /// A file operation failed; made for `map_err`.
+    pub(crate) fn file(
+        operation: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { operation, path, source }
+    }
+
+    /// A layout or archive on disk is broken.
+    pub(crate) fn invalid_store(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::InvalidStore { path: path.into(), reason: reason.into() }
     }
 
     /// Wraps a parse failure with the text that failed.

@@ -6,16 +6,25 @@
 //!
 //! The crate prints nothing and reads no environment: proxies, credentials files and clocks are handed in.
 
+pub mod archive;
+mod blocking;
 pub mod content;
 pub mod descriptor;
 pub mod digest;
 pub mod error;
+pub mod layout;
+mod links;
 pub mod manifest;
 pub mod media_type;
+pub mod memory;
 pub mod platform;
 pub mod reference;
+mod tarball;
+pub mod verify;
 
-pub use content::{BlobReader, Delete, Fetch, Predecessors, Push, Resolve, Tag as TagContent};
+pub use content::{
+    BlobReader, Delete, Fetch, Predecessors, Push, ReadTarget, Resolve, Tag as TagContent, Target,
+};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, Hasher};
 pub use error::{Error, ErrorKind, Result};

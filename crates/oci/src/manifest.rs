@@ -233,12 +233,18 @@ impl Manifest {
     /// The artifact type a referrers list shows: the manifest's own, else the configuration's media type.
     #[must_use]
     pub fn artifact_type(&self) -> Option<&str> {
+        let config = match &self.view {
+            View::Image(image) => Some(image.config.media_type.as_str()),
+            View::Index(_) | View::Artifact(_) => None,
+        };
+        self.own_artifact_type().or(config.filter(|config| !config.is_empty()))
+    }
+
+    /// The artifact type that the manifest itself states.
+    #[must_use]
+    pub fn own_artifact_type(&self) -> Option<&str> {
         let own = match &self.view {
-            View::Image(image) => image
-                .artifact_type
-                .as_deref()
-                .filter(|own| !own.is_empty())
-                .or(Some(image.config.media_type.as_str())),
+            View::Image(image) => image.artifact_type.as_deref(),
             View::Index(index) => index.artifact_type.as_deref(),
             View::Artifact(artifact) => Some(artifact.artifact_type.as_str()),
         };
