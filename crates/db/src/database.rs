@@ -1,0 +1,315 @@
+//! Opens a database and sends statements to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{Postgres, Sqlite};
+use tokio::task::AbortHandle;
+
+use crate::error::{Cause, Error, Result};
+use crate::location::DbLocation;
+use crate::migrations;
+use crate::statement::Statement;
+use crate::transaction::{Tx, TxInner};
+use crate::value::{Inner, Row, Value};
+use crate::wake::{CHANNEL, Topics, Wake};
+
+/// Marks a SQLite file as ours (`PRAGMA application_id`): "TWDB".
+const APPLICATION_ID: i64 = 0x5457_4442;
+/// SQLite's result code of a file that is something else.
+const SQLITE_NOTADB: &str = "26";
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Most connections that read at once (SQLite), or do anything at once (PostgreSQL).
+    pub connections: u32,
+    /// How long a statement waits for a connection or for another process's lock.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connections: 8, patience: Duration::from_secs(30) }
+    }
+}
+
+/// A database. Clones share its connections.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+    topics: Topics,
+    /// Hears the news of other processes; it ends with the last clone.
+    listener: Option<Arc<AbortOnDrop>>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    /// SQLite takes one writer: a pool of one connection for writing, another for reading.
+    Sqlite {
+        write: SqlitePool,
+        read: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Db {
+    /// Opens the database, creates it when it is a SQLite file that is not there, and brings its schema up to
+    /// date.
+    ///
+    /// Errors: [`Error::Unwritable`], [`Error::Foreign`], [`Error::TooNew`], [`Error::Open`],
+    /// [`Error::Migrate`].
+    pub async fn open(location: &DbLocation, options: &Options) -> Result<Self> {
+        match location {
+            DbLocation::Sqlite(path) => Self::open_sqlite(path, options).await,
+            DbLocation::Postgres(url) => Self::open_postgres(location, url, options).await,
+        }
+    }
+
+    async fn open_sqlite(path: &Path, options: &Options) -> Result<Self> {
+        check_writable(path)?;
+        let failed = |source: sqlx::Error| match &source {
+            sqlx::Error::Database(error) if error.code().as_deref() == Some(SQLITE_NOTADB) => {
+                Error::Foreign { path: path.to_owned() }
+            }
+            _ => Error::Open { location: path.display().to_string(), source: Cause(source) },
+        };
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was acknowledged must survive the loss of power, so every commit waits for the disk.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(options.patience)
+            .statement_cache_capacity(512);
+        // An idle connection keeps its prepared statements; opening another costs more than keeping it. The
+        // connection is a file handle, so it needs no test before use.
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(options.patience)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        let write = pool().max_connections(1).connect_with(connect.clone()).await.map_err(failed)?;
+        let mut connection = write.acquire().await.map_err(failed)?;
+        claim_file(&mut connection, path).await?;
+        migrations::migrate_sqlite(&mut connection, &path.display().to_string()).await?;
+        drop(connection);
+        // `query_only` and not a read-only file: the latter cannot recover a journal after a crash.
+        let connect = connect.pragma("query_only", "ON");
+        let read =
+            pool().max_connections(options.connections.max(1)).connect_with(connect).await.map_err(failed)?;
+        Ok(Self { engine: Engine::Sqlite { write, read }, topics: Topics::default(), listener: None })
+    }
+
+    async fn open_postgres(location: &DbLocation, url: &str, options: &Options) -> Result<Self> {
+        let failed =
+            |source: sqlx::Error| Error::Open { location: location.to_string(), source: Cause(source) };
+        let connect: PgConnectOptions = url.parse().map_err(failed)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections.max(2))
+            .acquire_timeout(options.patience)
+            .connect_with(connect.application_name("tidewaiter"))
+            .await
+            .map_err(failed)?;
+        let mut connection = pool.acquire().await.map_err(failed)?;
+        migrations::migrate_postgres(&mut connection, &location.to_string()).await?;
+        drop(connection);
+        let topics = Topics::default();
+        let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
+        listener.listen(CHANNEL).await.map_err(failed)?;
+        let task = tokio::spawn(listen(listener, topics.clone()));
+        let listener = Some(Arc::new(AbortOnDrop(task.abort_handle())));
+        Ok(Self { engine: Engine::Postgres(pool), topics, listener })
+    }
+
+    /// All rows of a result, read outside any transaction.
+    pub async fn fetch_all(&self, statement: impl Into<Statement>, args: Vec<Value>) -> Result<Vec<Row>> {
+        let statement = statement.into();
+        match &self.engine {
+            Engine::Sqlite { read, .. } => {
+                let rows = bind_sqlite(statement, args).fetch_all(read).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
+            }
+            Engine::Postgres(pool) => {
+                let rows = bind_postgres(statement, args).fetch_all(pool).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(Inner::Postgres(row))).collect())
+            }
+        }
+        .map_err(|source| Error::statement(statement, source))
+    }
+
+    /// The first row of a result, if it has one.
+    pub async fn fetch_optional(
+        &self,
+        statement: impl Into<Statement>,
+        args: Vec<Value>,
+    ) -> Result<Option<Row>> {
+        let statement = statement.into();
+        match &self.engine {
+            Engine::Sqlite { read, .. } => {
+                let row = bind_sqlite(statement, args).fetch_optional(read).await;
+                row.map(|row| row.map(|row| Row(Inner::Sqlite(row))))
+            }
+            Engine::Postgres(pool) => {
+                let row = bind_postgres(statement, args).fetch_optional(pool).await;
+                row.map(|row| row.map(|row| Row(Inner::Postgres(row))))
+            }
+        }
+        .map_err(|source| Error::statement(statement, source))
+    }
+
+    /// The first row of a result that has one; [`Error::NoRow`] otherwise.
+    pub async fn fetch_one(&self, statement: impl Into<Statement>, args: Vec<Value>) -> Result<Row> {
+        let statement = statement.into();
+        let row = self.fetch_optional(statement, args).await?;
+        row.ok_or_else(|| Error::NoRow { statement: statement.in_one_line() })
+    }
+
+    /// Runs one writing statement; the number of rows it changed. A write that returns rows needs
+    /// [`Db::begin`].
+    pub async fn execute(&self, statement: impl Into<Statement>, args: Vec<Value>) -> Result<u64> {
+        let statement = statement.into();
+        match &self.engine {
+            Engine::Sqlite { write, .. } => {
+                bind_sqlite(statement, args).execute(write).await.map(|done| done.rows_affected())
+            }
+            Engine::Postgres(pool) => {
+                bind_postgres(statement, args).execute(pool).await.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(|source| Error::statement(statement, source))
+    }
+
+    /// Begins a transaction that may write.
+    pub async fn begin(&self) -> Result<Tx> {
+        let inner = match &self.engine {
+            // A deferred transaction that reads and then writes fails at once when another process wrote
+            // in between, whatever the busy timeout says. An immediate one waits for its turn instead.
+            Engine::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(TxInner::Sqlite),
+            Engine::Postgres(pool) => pool.begin().await.map(TxInner::Postgres),
+        }
+        .map_err(|source| Error::Transaction { operation: "begin", source: Cause(source) })?;
+        Ok(Tx { inner, topics: self.topics.clone(), news: Vec::new() })
+    }
+
+    /// Hears of the transactions that say [`Tx::notify`] with this topic.
+    #[must_use]
+    pub fn subscribe(&self, topic: &'static str) -> Wake {
+        self.topics.subscribe(topic)
+    }
+
+    /// Closes all connections, after what is running has ended.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Engine::Postgres(pool) => {
+                // The listener holds a connection that the pool would wait for.
+                if let Some(listener) = &self.listener {
+                    listener.0.abort();
+                }
+                pool.close().await;
+            }
+        }
+    }
+
+    /// Asks the engine to parse and plan a statement without running it.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn prepare(&self, statement: Statement) -> Result<()> {
+        use sqlx::{Executor as _, SqlSafeStr as _};
+        match &self.engine {
+            Engine::Sqlite { write, .. } => write.prepare(statement.sqlite.into_sql_str()).await.map(|_| ()),
+            Engine::Postgres(pool) => pool.prepare(statement.postgres.into_sql_str()).await.map(|_| ()),
+        }
+        .map_err(|source| Error::statement(statement, source))
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let engine = match self.engine {
+            Engine::Sqlite { .. } => "SQLite",
+            Engine::Postgres(_) => "PostgreSQL",
+        };
+        f.debug_tuple("Db").field(&engine).finish()
+    }
+}
+
+/// SQLite says "unable to open database file" to everything; the operating system says why.
+fn check_writable(path: &Path) -> Result<()> {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    opened.map(|_| ()).map_err(|source| Error::Unwritable { path: path.to_owned(), source })
+}
+
+/// Marks a fresh file as ours, and refuses a database that somebody else's program made.
+async fn claim_file(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<()> {
+    let failed = |source| Error::Open { location: path.display().to_string(), source: Cause(source) };
+    let id: i64 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
+    if id == APPLICATION_ID {
+        return Ok(());
+    }
+    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if id != 0 || tables != 0 {
+        return Err(Error::Foreign { path: path.to_owned() });
+    }
+    sqlx::raw_sql("PRAGMA application_id = 0x54574442").execute(connection).await.map_err(failed)?;
+    Ok(())
+}
+
+/// Hands on what other processes tell. The listener reconnects by itself; what was said meanwhile is lost,
+/// so everybody is told to look.
+async fn listen(mut listener: PgListener, topics: Topics) {
+    loop {
+        match listener.try_recv().await {
+            Ok(Some(notification)) => topics.tell(notification.payload()),
+            Ok(None) => topics.tell_all(),
+            Err(error) => {
+                tracing::warn!(%error, "the database connection that listens for news failed; trying again");
+                topics.tell_all();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+macro_rules! bind {
+    ($query:expr, $args:expr) => {
+        $args.into_iter().fold($query, |query, value| match value {
+            Value::I64(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+        })
+    };
+}
+
+pub(crate) fn bind_sqlite(statement: Statement, args: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
+    bind!(sqlx::query(statement.sqlite), args)
+}
+
+pub(crate) fn bind_postgres(statement: Statement, args: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
+    bind!(sqlx::query(statement.postgres), args)
+}

@@ -1,0 +1,70 @@
+//! The behaviour of SQLite databases: the common suite, and what is wrong with files.
+
+mod suite;
+
+use tidewaiter_db::{Db, DbLocation, Error, Options, args, testing::TempDb};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_does_what_every_engine_does() {
+    let directory = tempfile::tempdir().expect("a directory");
+    suite::run(&DbLocation::Sqlite(directory.path().join("a.db"))).await;
+}
+
+async fn open(path: &std::path::Path) -> Result<Db, Error> {
+    Db::open(&DbLocation::Sqlite(path.to_owned()), &Options::default()).await
+}
+
+#[tokio::test]
+async fn a_file_of_something_else_is_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = directory.path().join("notes.txt");
+    std::fs::write(&text, "not a database at all, but long enough to have a header").expect("writes");
+    let error = open(&text).await.expect_err("text");
+    assert!(matches!(error, Error::Foreign { .. }), "{error}");
+    assert!(std::fs::read_to_string(&text).expect("reads").starts_with("not a database"));
+
+    // A database of another program: made by one of ours, with the mark taken off.
+    let theirs = TempDb::new().await;
+    let DbLocation::Sqlite(path) = &theirs.location else { unreachable!("a file") };
+    theirs.db.execute("PRAGMA application_id = 1", args![]).await.expect("marks");
+    theirs.db.close().await;
+    let error = open(path).await.expect_err("foreign");
+    assert!(matches!(error, Error::Foreign { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = directory.path().join("missing/a.db");
+    let error = open(&missing).await.expect_err("no directory");
+    assert!(matches!(error, Error::Unwritable { .. }), "{error}");
+    assert!(error.to_string().contains("missing/a.db"), "{error}");
+    let error = open(directory.path()).await.expect_err("a directory");
+    assert!(matches!(error, Error::Unwritable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_newer_database_is_not_touched() {
+    let temp = TempDb::new().await;
+    let insert = "INSERT INTO schema_version (version, name) VALUES (9999, 'from the future')";
+    temp.db.execute(insert, args![]).await.expect("inserts");
+    let error = Db::open(&temp.location, &Options::default()).await.expect_err("newer");
+    assert!(matches!(error, Error::TooNew { found: 9999, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn reads_cannot_write() {
+    let temp = TempDb::new().await;
+    let sql = "INSERT INTO registry_cursors (reader, sequence) VALUES ('a', 1) RETURNING reader";
+    temp.db.fetch_all(sql, args![]).await.expect_err("the read pool only reads");
+}
+
+#[tokio::test]
+async fn every_commit_waits_for_the_disk() {
+    let temp = TempDb::new().await;
+    let mut tx = temp.db.begin().await.expect("begins");
+    let row = tx.fetch_one("PRAGMA synchronous", args![]).await.expect("a row");
+    assert_eq!(row.i64(0).expect("an integer"), 2, "FULL");
+    let row = tx.fetch_one("PRAGMA journal_mode", args![]).await.expect("a row");
+    assert_eq!(row.text(0).expect("text"), "wal");
+}
