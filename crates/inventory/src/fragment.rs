@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use builder::Builder;
 pub(crate) use toc::{Entry, Toc};
 
-use crate::model::{ComponentKind, Problem, SourcePackage};
+use crate::model::{Component, ComponentKind, Problem, SourcePackage};
 
 /// Changes whenever a layer would be read differently: other files are looked at, or more is kept of them.
 /// Fragments of another version are to be dropped and their layers read again.
@@ -59,6 +59,23 @@ pub(crate) struct Package {
     /// Paths it owns, where the database itself lists them and as far as they matter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) owns: Vec<String>,
+}
+
+impl Package {
+    /// The component this package is, before its evidence is known.
+    pub(crate) fn component(&self, purl: String) -> Component {
+        Component {
+            kind: self.kind,
+            name: self.name.clone(),
+            version: self.version.clone(),
+            purl,
+            source: self.source.clone(),
+            architecture: self.architecture.clone(),
+            licenses: self.licenses.clone(),
+            owner: None,
+            evidence: Vec::new(),
+        }
+    }
 }
 
 /// Stored bytes are not a fragment of this version: drop them and read the layer again.

@@ -82,7 +82,14 @@ fn add<R: Read>(
         Kind::Symlink => {
             let mut target = String::new();
             path::push_printable(walk.link(), &mut target);
-            builder.entry(name, Entry::Symlink(&target));
+            if target.len() > path::MAX_PATH {
+                let reason =
+                    "the target of the link is longer than any path can be; the link is not followed";
+                builder.problems.byte(Some(name), member.offset, reason);
+                builder.entry(name, Entry::File);
+            } else {
+                builder.entry(name, Entry::Symlink(&target));
+            }
         }
         Kind::HardLink => {
             let mut target = String::new();

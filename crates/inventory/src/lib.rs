@@ -21,6 +21,8 @@ mod packages;
 mod path;
 mod problems;
 mod purl;
+pub mod rootfs;
+pub mod sbom;
 
 pub use error::ReadError;
 pub use fragment::{FRAGMENT_VERSION, Fragment, StaleFragment};
@@ -28,3 +30,4 @@ pub use layer::LayerSource;
 pub use limits::Limits;
 pub use merge::{ManifestFacts, merge};
 pub use model::*;
+pub use packages::inspect;

@@ -50,6 +50,9 @@ pub fn merge(fragments: &[&Fragment], config_json: &[u8], manifest: &ManifestFac
         Content::Text(text) => Some(text.as_str()),
         _ => None,
     });
+    if overlay.is_exhausted() {
+        problems.general("the layers link directories so often that paths were not followed to the end; packages may be missing");
+    }
     note_unread(&overlay, &mut problems);
     let merge = Merge { overlay: &overlay, since: &since, fragments, distro: distro.as_ref() };
     let components = merge.components();
@@ -148,17 +151,18 @@ impl<'f> Merge<'_, 'f> {
         let owners = self.owners(&homes);
         let mut merged: BTreeMap<(ComponentKind, String, String, String), Component> = BTreeMap::new();
         for (path, file) in self.overlay.files() {
-            let Content::Packages(packages) = file.content else { continue };
+            let (Content::Packages(packages), Some(room)) = (file.content, packages::claiming(path)) else {
+                continue;
+            };
+            if !homes.has(room, path) {
+                continue;
+            }
             for package in packages {
-                let room = packages::room_of(package.kind);
-                if !homes.has(room, path) {
-                    continue;
-                }
                 let layer = self.since.0.get(&key(package)).copied().unwrap_or(file.layer);
                 let evidence = self.evidence(path, layer);
                 let purl = (room.purl)(package, self.distro);
                 let place = (package.kind, package.name.clone(), package.version.clone(), purl.clone());
-                let component = merged.entry(place).or_insert_with(|| new_component(package, purl));
+                let component = merged.entry(place).or_insert_with(|| package.component(purl));
                 component.evidence.push(evidence);
             }
         }
@@ -190,6 +194,11 @@ impl<'f> Merge<'_, 'f> {
             };
             match file.content {
                 Content::Packages(packages) => {
+                    // Distroless images have a file per package, and the list beside it has the same name.
+                    if let [package] = packages.as_slice() {
+                        let (_, name) = path::split(place);
+                        by_label.insert(name.to_owned(), (room.purl)(package, self.distro));
+                    }
                     for package in packages {
                         let purl = (room.purl)(package, self.distro);
                         for path in &package.owns {
@@ -219,20 +228,6 @@ impl<'f> Merge<'_, 'f> {
         if let Some(place) = self.overlay.resolve(path) {
             owners.entry(place).or_insert_with(|| purl.to_owned());
         }
-    }
-}
-
-fn new_component(package: &Package, purl: String) -> Component {
-    Component {
-        kind: package.kind,
-        name: package.name.clone(),
-        version: package.version.clone(),
-        purl,
-        source: package.source.clone(),
-        architecture: package.architecture.clone(),
-        licenses: package.licenses.clone(),
-        owner: None,
-        evidence: Vec::new(),
     }
 }
 

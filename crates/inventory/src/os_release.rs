@@ -92,3 +92,59 @@ fn unquote(value: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compares `id version codename` for these files.
+    #[track_caller]
+    fn check(files: &[(&str, &str)], expect: Option<&str>) {
+        let read = |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| *text);
+        let found = identify(read).map(|distro| {
+            let or = |part: Option<String>| part.unwrap_or("-".to_owned());
+            format!("{} {} {}", distro.id, or(distro.version_id), or(distro.codename))
+        });
+        assert_eq!(found.as_deref(), expect);
+    }
+
+    #[test]
+    fn the_first_file_with_an_id_wins() {
+        let usr = ("usr/lib/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+        check(&[usr], Some("debian 12 -"));
+        check(
+            &[("etc/os-release", "ID='Ubuntu'\nVERSION_ID=22.04\nVERSION_CODENAME=jammy\n"), usr],
+            Some("ubuntu 22.04 jammy"),
+        );
+        check(&[("etc/os-release", "NAME=nothing\n"), usr], Some("debian 12 -"));
+        check(&[], None);
+    }
+
+    #[test]
+    fn older_files_fill_the_gaps() {
+        check(&[("etc/alpine-release", "3.19.1\n")], Some("alpine 3.19.1 -"));
+        check(&[("etc/debian_version", "12.5\n")], Some("debian 12 -"));
+        check(&[("etc/debian_version", "trixie/sid\n")], Some("debian - trixie"));
+        check(
+            &[("etc/os-release", "ID=debian\n"), ("etc/debian_version", "trixie/sid\n")],
+            Some("debian - trixie"),
+        );
+        check(
+            &[("etc/os-release", "ID=ubuntu\nVERSION_ID=24.04\n"), ("etc/debian_version", "trixie/sid\n")],
+            Some("ubuntu 24.04 -"),
+        );
+        check(&[("etc/os-release", "ID=wolfi\n"), ("etc/alpine-release", "3.19\n")], Some("wolfi - -"));
+        check(&[("etc/alpine-release", "\n")], None);
+    }
+
+    #[test]
+    fn values_are_quoted_like_a_shell() {
+        let name =
+            |line: &str| parse(&format!("ID=a\nPRETTY_NAME={line}")).and_then(|distro| distro.pretty_name);
+        assert_eq!(name(r#""A \"quoted\" \$name""#).as_deref(), Some(r#"A "quoted" $name"#));
+        assert_eq!(name("'it is \\n'").as_deref(), Some("it is \\n"));
+        assert_eq!(name("plain").as_deref(), Some("plain"));
+        assert_eq!(name("\"open").as_deref(), Some("open"));
+        assert_eq!(name("\"\""), None);
+    }
+}

@@ -5,6 +5,9 @@ use crate::limits::Limits;
 use crate::packages;
 use crate::problems::Problems;
 
+/// Largest file that is read for nothing but the chance of a hard link to it.
+const MAX_STORED_FILE: u64 = 256 << 10;
+
 /// Collects the entries of one layer or directory.
 #[derive(Debug)]
 pub(crate) struct Builder<'l> {
@@ -40,10 +43,11 @@ impl<'l> Builder<'l> {
     /// Whether a file of that path and size is to be read into [`file`](Self::file). Notes why not, when only
     /// the budget is against it.
     pub(crate) fn wants(&mut self, path: &str, size: u64) -> bool {
-        if !packages::is_interesting(path) {
-            return false;
-        }
         let limits = self.limits;
+        if !packages::is_interesting(path) {
+            let room = limits.captured_bytes.saturating_sub(self.captured);
+            return packages::may_be_linked(path) && size <= MAX_STORED_FILE.min(room);
+        }
         let over = if size > limits.file_bytes {
             Some(format!("the file has {size} bytes and only files up to {} are read", limits.file_bytes))
         } else if self.captured.saturating_add(size) > limits.captured_bytes {

@@ -295,12 +295,12 @@ fn kind(type_flag: u8, name: &[u8]) -> Kind {
 impl Extensions {
     /// The name they give: GNU headers win over PAX records.
     fn name(&self) -> Option<&[u8]> {
-        self.gnu_name.as_deref().or(self.pax.as_ref()?.path.as_deref())
+        self.gnu_name.as_deref().or_else(|| self.pax.as_ref()?.path.as_deref())
     }
 
     /// The link target they give.
     fn link(&self) -> Option<&[u8]> {
-        self.gnu_link.as_deref().or(self.pax.as_ref()?.link.as_deref())
+        self.gnu_link.as_deref().or_else(|| self.pax.as_ref()?.link.as_deref())
     }
 
     /// Whether every reader takes the same from them.

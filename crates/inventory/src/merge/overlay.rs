@@ -7,15 +7,20 @@
 //! links that are there at that moment, the last part never does. A whiteout hides what the layers below put
 //! there, wherever it stands in its own layer (image specification, "Whiteouts").
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use crate::fragment::{Content, Entry, Fragment};
-use crate::packages::{self, Room};
+use crate::packages;
 use crate::path;
 
 /// Most links that are followed in one path: what Linux allows.
 const MAX_LINKS: usize = 40;
+
+/// Names that are looked up in all, over all paths and layers. An image of three million files in ten layers
+/// needs less; one built of links upon links would otherwise keep us busy for hours.
+const MAX_STEPS: u64 = 1 << 28;
 
 /// A kept file and the layer it came with.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +42,10 @@ pub(super) struct Overlay<'f> {
     links: BTreeMap<String, Link<'f>>,
     /// The last directory that was resolved, and to what: archives name one directory many times in a row.
     last_directory: (String, String),
+    /// What was hidden in the current layer already. Once is enough, and a layer may say it a million times.
+    hidden: HashSet<(String, bool)>,
+    /// Names looked up so far.
+    steps: Cell<u64>,
     /// Whether a file changed that holds a package database, since it was last asked.
     database_changed: bool,
 }
@@ -45,6 +54,7 @@ impl<'f> Overlay<'f> {
     /// Lays `fragment` over what is there. Calls `missing` with the paths of hard links whose content is worth
     /// reading but was not kept, because the archive has it under another name.
     pub(super) fn lay(&mut self, fragment: &'f Fragment, layer: u32, mut missing: impl FnMut(&str, &str)) {
+        self.hidden.clear();
         let mut contents = fragment.contents.iter();
         let mut reader = fragment.toc.reader();
         while let Some((name, entry)) = reader.next() {
@@ -95,6 +105,10 @@ impl<'f> Overlay<'f> {
         let mut parts: Vec<&str> = path.rsplit('/').collect();
         let mut links = 0;
         while let Some(part) = parts.pop() {
+            self.steps.set(self.steps.get() + 1);
+            if self.is_exhausted() {
+                return None;
+            }
             match part {
                 "" | "." => continue,
                 ".." => {
@@ -118,6 +132,11 @@ impl<'f> Overlay<'f> {
             }
         }
         Some(place)
+    }
+
+    /// Whether so much was looked up that paths are no longer resolved.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.steps.get() > MAX_STEPS
     }
 
     /// All kept files by path.
@@ -173,7 +192,6 @@ impl<'f> Overlay<'f> {
         if target == place {
             return true;
         }
-        let room = |path: &str| packages::claiming(path).map(|room: &Room| room.kind);
         let file = self.files.get(&target).copied();
         let link = self.links.get(&target).copied();
         self.remove(place);
@@ -183,7 +201,7 @@ impl<'f> Overlay<'f> {
             return true;
         }
         match file {
-            Some(file) if room(&target) == room(place) => {
+            Some(file) if packages::fits(place, file.content) => {
                 self.put(place.to_owned(), File { layer, ..file });
                 true
             }
@@ -209,6 +227,9 @@ impl<'f> Overlay<'f> {
 
     /// Removes what layers under `layer` have at `place` (when `itself`) and below it.
     fn hide(&mut self, place: &str, itself: bool, layer: u32) {
+        if !self.hidden.insert((place.to_owned(), itself)) {
+            return;
+        }
         if itself {
             let is_older = self.files.get(place).is_some_and(|file| file.layer < layer)
                 || self.links.get(place).is_some_and(|link| link.layer < layer);

@@ -11,6 +11,7 @@ pub(crate) const ROOM: Room = Room {
     kind: ComponentKind::Apk,
     homes: &["lib/apk/db", "usr/lib/apk/db", "var/lib/apk/db"],
     claims,
+    may_be_linked: |_, _| false,
     parse,
     purl: package_url,
 };
@@ -101,4 +102,47 @@ fn package_url(package: &Package, distro: Option<&Distro>) -> String {
         ("distro", &distro_qualifier(distro)),
     ];
     purl::write("apk", Some(namespace), &package.name, &package.version, &qualifiers)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::packages::tests::check;
+
+    const INSTALLED: &str = "lib/apk/db/installed";
+
+    #[test]
+    fn packages_have_an_origin() {
+        check(
+            INSTALLED,
+            "C:Q1abc=\nP:libcrypto3\nV:3.1.4-r5\nA:x86_64\nT:Crypto: library\nL:Apache-2.0\no:openssl\nF:lib\nR:libcrypto.so.3\n\n\
+             P:musl\nV:1.2.4-r2\nL:\n",
+            &[
+                "pkg:apk/alpine/libcrypto3@3.1.4-r5?arch=x86_64 source=openssl 3.1.4-r5 Apache-2.0",
+                "pkg:apk/alpine/musl@1.2.4-r2 source=musl 1.2.4-r2",
+            ],
+        );
+    }
+
+    #[test]
+    fn broken_paragraphs_cost_only_themselves() {
+        check(
+            INSTALLED,
+            "P:a\nA:x86_64\n\nP:b\nnonsense\nV:1-r0\n\nV:1\n",
+            &[
+                "pkg:apk/alpine/b@1-r0 source=b 1-r0",
+                "line 1: the paragraph has no name (P:) or no version (V:); it is skipped",
+                "line 5: the line is not a letter, a colon and a value; it is skipped",
+                "line 8: the paragraph has no name (P:) or no version (V:); it is skipped",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_database_has_three_places_and_nested_ones() {
+        for path in ["usr/lib/apk/db/installed", "var/lib/apk/db/installed", "srv/root/lib/apk/db/installed"]
+        {
+            check(path, "P:a\nV:1\n", &["pkg:apk/alpine/a@1 source=a 1"]);
+        }
+        check("mylib/apk/db/installed", "P:a\nV:1\n", &[]);
+    }
 }

@@ -8,8 +8,14 @@ use crate::path;
 use crate::problems::Problems;
 use crate::purl;
 
-pub(crate) const ROOM: Room =
-    Room { kind: ComponentKind::Deb, homes: &["var/lib/dpkg"], claims, parse, purl: package_url };
+pub(crate) const ROOM: Room = Room {
+    kind: ComponentKind::Deb,
+    homes: &["var/lib/dpkg"],
+    claims,
+    may_be_linked: |_, _| false,
+    parse,
+    purl: package_url,
+};
 
 /// Fields of names and versions longer than this are not what dpkg would have written.
 const MAX_FIELD: usize = 4096;
@@ -171,4 +177,79 @@ fn package_url(package: &Package, distro: Option<&Distro>) -> String {
         ("distro", &distro_qualifier(distro)),
     ];
     purl::write("deb", Some(namespace), &package.name, &package.version, &qualifiers)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::packages::tests::check;
+
+    const STATUS: &str = "var/lib/dpkg/status";
+
+    #[test]
+    fn only_installed_packages_count() {
+        let states = [
+            ("install ok installed", true),
+            ("hold ok installed", true),
+            ("deinstall ok config-files", false),
+            ("purge ok not-installed", false),
+        ];
+        for (state, counts) in states {
+            let stanza = format!("Package: a\nStatus: {state}\nVersion: 1\n");
+            check(STATUS, &stanza, if counts { &["pkg:deb/debian/a@1 source=a 1"] } else { &[] });
+        }
+        check(
+            STATUS,
+            "Package: a\nStatus: install ok half-configured\nVersion: 1\n\nPackage: b\nStatus: what\nVersion: 1\n",
+            &[
+                "line 1: package \"a\" is in state \"half-configured\"; it is not listed",
+                "line 5: package \"b\" is in state \"unknown\"; it is not listed",
+            ],
+        );
+    }
+
+    #[test]
+    fn sources_may_have_their_own_name_and_version() {
+        let stanza = |source: &str| {
+            format!(
+                "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\n{source}Version: 1:2.36-9+b1\n"
+            )
+        };
+        let url = "pkg:deb/debian/libc6@1:2.36-9%2Bb1?arch=amd64";
+        check(STATUS, &stanza(""), &[&format!("{url} source=libc6 1:2.36-9+b1")]);
+        check(STATUS, &stanza("Source: glibc\n"), &[&format!("{url} source=glibc 1:2.36-9+b1")]);
+        check(STATUS, &stanza("Source: glibc (1:2.36-9)\n"), &[&format!("{url} source=glibc 1:2.36-9")]);
+        check(STATUS, &stanza("Source:\n"), &[&format!("{url} source=libc6 1:2.36-9+b1")]);
+    }
+
+    #[test]
+    fn a_distroless_file_has_no_status() {
+        check(
+            "var/lib/dpkg/status.d/tzdata",
+            "Package: tzdata\nVersion: 2024a-0+deb12u1\nArchitecture: all\nDescription: time zones\n more\n",
+            &["pkg:deb/debian/tzdata@2024a-0%2Bdeb12u1?arch=all source=tzdata 2024a-0+deb12u1"],
+        );
+    }
+
+    #[test]
+    fn broken_paragraphs_cost_only_themselves() {
+        check(
+            STATUS,
+            "Version: 1\n\nPackage: a\nStatus: install ok installed\n\n<<<<<<< ours\nPackage: b\nversion: 2\r\n\n\n \nPackage: c\nVersion: 3",
+            &[
+                "pkg:deb/debian/b@2 source=b 2",
+                "pkg:deb/debian/c@3 source=c 3",
+                "line 1: the paragraph has no Package field; it is skipped",
+                "line 3: package \"a\" has no Version field; it is skipped",
+                "line 6: the line is neither a field nor the continuation of one; it is skipped",
+            ],
+        );
+    }
+
+    #[test]
+    fn only_dpkgs_own_files_are_read() {
+        for path in ["var/log/status", "lib/dpkg/status-old", "srv/mylib/dpkg/status", "usr/lib/info/a.list"]
+        {
+            check(path, "Package: a\nVersion: 1\n", &[]);
+        }
+    }
 }

@@ -12,10 +12,12 @@ use serde_json::value::RawValue;
 use super::Room;
 use crate::fragment::{Content, Package};
 use crate::model::{ComponentKind, Distro};
+use crate::path;
 use crate::problems::Problems;
 use crate::purl;
 
-pub(crate) const ROOM: Room = Room { kind: ComponentKind::Npm, homes: &[], claims, parse, purl: package_url };
+pub(crate) const ROOM: Room =
+    Room { kind: ComponentKind::Npm, homes: &[], claims, may_be_linked, parse, purl: package_url };
 
 /// npm's own limit for names; versions follow suit.
 const MAX_NAME: usize = 214;
@@ -27,6 +29,14 @@ fn claims(directory: &str, name: &str) -> bool {
     let Some((_, inside)) = directory.rsplit_once("node_modules/") else { return true };
     let depth = inside.bytes().filter(|&byte| byte == b'/').count();
     depth == usize::from(inside.starts_with('@'))
+}
+
+/// The store of pnpm keeps every file as `files/` and its SHA-512, the first two digits as a directory, and
+/// links it into `node_modules`. A layer that has the store first has only links there.
+fn may_be_linked(directory: &str, name: &str) -> bool {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (parent, shard) = path::split(directory);
+    shard.len() == 2 && is_hex(shard) && name.len() >= 64 && is_hex(name) && path::ends_with(parent, "files")
 }
 
 fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
@@ -149,5 +159,85 @@ fn package_url(package: &Package, _: Option<&Distro>) -> String {
     match package.name.split_once('/') {
         Some((scope, name)) => purl::write("npm", Some(scope), name, &package.version, &[]),
         None => purl::write("npm", None, &package.name, &package.version, &[]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{claims, may_be_linked};
+    use crate::packages::tests::check;
+
+    #[test]
+    fn names_may_have_a_scope() {
+        check(
+            "app/node_modules/@babel/core/package.json",
+            r#"{"name": "@babel/core", "version": "7.23.0", "license": "MIT"}"#,
+            &["pkg:npm/%40babel/core@7.23.0 MIT"],
+        );
+        check("app/package.json", r#"{"version": "1.0.0", "name": "app"}"#, &["pkg:npm/app@1.0.0"]);
+    }
+
+    #[test]
+    fn licences_come_in_many_shapes() {
+        let licence = |json: &str, expect: &str| {
+            let content = format!(r#"{{"name": "a", "version": "1.0.0", {json}}}"#);
+            check("a/package.json", &content, &[format!("pkg:npm/a@1.0.0{expect}").as_str()]);
+        };
+        licence(r#""license": {"type": "ISC", "url": "x"}"#, " ISC");
+        licence(r#""licenses": [{"type": "MIT"}, "BSD"]"#, " MIT BSD");
+        licence(r#""license": 7"#, "");
+        licence(r#""license": " ""#, "");
+    }
+
+    #[test]
+    fn what_npm_could_not_have_installed_is_no_package() {
+        check("a/package.json", r#"{"type": "module"}"#, &[]);
+        check("a/package.json", r#"{"name": ["a"], "version": "1.0.0"}"#, &[]);
+        check(
+            "a/package.json",
+            "\u{feff}{\"name\": \"a\", \"version\": \"1\", \"name\": \"b\"}",
+            &["pkg:npm/b@1"],
+        );
+        check(
+            "a/package.json",
+            r#"{"name": "<%= name %>", "version": "1.0.0"}"#,
+            &[
+                "file: the name or the version is not one npm could install (a template?); the package is not listed",
+            ],
+        );
+        check(
+            "a/package.json",
+            "{\n\"name\": \"a\"\n\"version\"",
+            &[
+                "line 3: not a package.json: expected `,` or `}` at line 3 column 1; the package is not listed",
+            ],
+        );
+    }
+
+    #[test]
+    fn only_the_top_of_an_installed_package_counts() {
+        let cases = [
+            ("app", true),
+            ("", true),
+            ("app/node_modules/a", true),
+            ("app/node_modules/@s/a", true),
+            ("app/node_modules/a/node_modules/b", true),
+            ("app/node_modules/.pnpm/a@1.0.0/node_modules/a", true),
+            ("app/node_modules/a/dist/esm", false),
+            ("app/node_modules/a/test", false),
+            ("app/node_modules/@s", false),
+        ];
+        for (directory, claimed) in cases {
+            assert_eq!(claims(directory, "package.json"), claimed, "{directory}");
+        }
+        assert!(!claims("app", "package-lock.json"));
+    }
+
+    #[test]
+    fn the_store_of_pnpm_is_known_by_its_names() {
+        let hash = "0f".repeat(63);
+        assert!(may_be_linked("root/.local/share/pnpm/store/v3/files/ab", &hash));
+        assert!(!may_be_linked("root/.local/share/pnpm/store/v3/files/ab", &format!("{hash}-index.json")));
+        assert!(!may_be_linked("srv/blobs/ab", &hash));
     }
 }

@@ -8,8 +8,14 @@ use crate::path;
 use crate::problems::Problems;
 use crate::purl;
 
-pub(crate) const ROOM: Room =
-    Room { kind: ComponentKind::Pypi, homes: &[], claims, parse, purl: package_url };
+pub(crate) const ROOM: Room = Room {
+    kind: ComponentKind::Pypi,
+    homes: &[],
+    claims,
+    may_be_linked: |_, _| false,
+    parse,
+    purl: package_url,
+};
 
 /// Longest name, version or licence that is kept; some put the whole text of the licence into that field.
 const MAX_VALUE: usize = 256;
@@ -84,4 +90,53 @@ fn normalise(name: &str) -> String {
 
 fn package_url(package: &Package, _: Option<&Distro>) -> String {
     purl::write("pypi", None, &package.name, &package.version, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::claims;
+    use crate::packages::tests::check;
+
+    const METADATA: &str = "usr/lib/python3/dist-packages/a-1.dist-info/METADATA";
+
+    #[test]
+    fn names_are_normalised_and_versions_are_not() {
+        check(
+            METADATA,
+            "Metadata-Version: 2.1\nname: Zope.Interface__x\nVersion: 5.0.0RC1+local\n\nName: other\n",
+            &["pkg:pypi/zope-interface-x@5.0.0RC1%2Blocal"],
+        );
+    }
+
+    #[test]
+    fn the_best_statement_of_a_licence_is_taken() {
+        let licence = |lines: &str, expect: &str| {
+            check(
+                METADATA,
+                &format!("Name: a\nVersion: 1\n{lines}"),
+                &[format!("pkg:pypi/a@1{expect}").as_str()],
+            );
+        };
+        licence("License: BSD\nLicense-Expression: BSD-3-Clause\n", " BSD-3-Clause");
+        licence("License: UNKNOWN\nClassifier: License :: OSI Approved :: MIT License\n", " MIT License");
+        licence("Classifier: License :: OSI Approved\nClassifier: Topic :: x\n", "");
+        licence(&format!("License: {}\n", "text ".repeat(100)), "");
+    }
+
+    #[test]
+    fn half_a_metadata_is_a_problem() {
+        let reason = "file: the metadata has no Name or no Version; the distribution is not listed";
+        check(METADATA, "Name: a\n\nVersion: 1\n", &[reason]);
+        check(METADATA, "", &[reason]);
+    }
+
+    #[test]
+    fn metadata_is_where_installers_put_it() {
+        assert!(claims("lib/a-1.dist-info", "METADATA"));
+        assert!(claims("lib/a.egg-info", "PKG-INFO"));
+        assert!(claims("lib/a-1.egg/EGG-INFO", "PKG-INFO"));
+        assert!(claims("lib", "a-1.egg-info"));
+        assert!(!claims("src/a", "PKG-INFO"));
+        assert!(!claims("lib/a-1.dist-info", "RECORD"));
+    }
 }

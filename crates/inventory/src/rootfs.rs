@@ -1,0 +1,111 @@
+//! Reading a directory as if it were the one layer of an image, for file systems that are already unpacked.
+//!
+//! The walk stays inside: links are written down, never followed, so a link that leads out of the directory
+//! leads nowhere. The directory should not change meanwhile.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::error::ReadError;
+use crate::fragment::{Builder, Entry, Fragment};
+use crate::limits::Limits;
+use crate::path;
+
+/// Directories of a running system whose files the kernel makes up, when they are file systems of their own.
+const KERNEL_DIRECTORIES: [&str; 4] = ["dev", "proc", "run", "sys"];
+
+/// Reads the file system below `root`, in the order of names.
+///
+/// The fragment has an empty `diff_id`; both its sizes are the sum of the file sizes in bytes. What cannot be
+/// read inside is a problem of the fragment.
+///
+/// # Errors
+/// [`ReadError::ReadDirectory`] when `root` itself cannot be listed.
+pub fn read(root: &Path, limits: &Limits) -> Result<Fragment, ReadError> {
+    let failed = |source| ReadError::ReadDirectory { path: root.to_owned(), source };
+    let device = fs::metadata(root).map_err(failed)?.dev();
+    let mut walk = Walk { builder: Builder::new(limits), device, bytes: 0, waiting: Vec::new() };
+    walk.list(root, "").map_err(failed)?;
+    while let Some((directory, name)) = walk.waiting.pop() {
+        if let Err(error) = walk.list(&directory, &name) {
+            walk.builder
+                .problems
+                .file(&name, format!("the directory cannot be listed ({error}); it is left out"));
+        }
+    }
+    Ok(walk.builder.finish(String::new(), walk.bytes, walk.bytes))
+}
+
+struct Walk<'l> {
+    builder: Builder<'l>,
+    device: u64,
+    bytes: u64,
+    /// Directories still to list: where they are, and their path inside.
+    waiting: Vec<(PathBuf, String)>,
+}
+
+impl Walk<'_> {
+    /// Takes in the entries of one directory and leaves its directories waiting.
+    fn list(&mut self, directory: &Path, name: &str) -> io::Result<()> {
+        let mut entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(DirEntry::file_name);
+        let first = self.waiting.len();
+        for entry in entries {
+            let name = path::join(name, &printable(&entry.file_name()));
+            if name.len() > path::MAX_PATH {
+                self.builder.problems.file(&name, "the path is longer than any can be; it is left out");
+            } else if let Err(error) = self.add(&entry, &name) {
+                self.builder
+                    .problems
+                    .file(&name, format!("it cannot be read ({error}); what it describes is missing"));
+            }
+        }
+        // The last one is taken first, so this keeps the order of names.
+        self.waiting[first..].reverse();
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &DirEntry, name: &str) -> io::Result<()> {
+        let kind = entry.file_type()?;
+        if kind.is_symlink() {
+            let target = printable(fs::read_link(entry.path())?.as_os_str());
+            self.builder.entry(name, Entry::Symlink(&target));
+        } else if kind.is_dir() {
+            self.builder.entry(name, Entry::Directory);
+            if !(KERNEL_DIRECTORIES.contains(&name) && entry.metadata()?.dev() != self.device) {
+                self.waiting.push((entry.path(), name.to_owned()));
+            }
+        } else if kind.is_file() {
+            let size = entry.metadata()?.len();
+            self.bytes = self.bytes.saturating_add(size);
+            if !self.builder.wants(name, size) {
+                self.builder.entry(name, Entry::File);
+                return Ok(());
+            }
+            let file = open(&entry.path())?;
+            // No more than was asked for, should it grow.
+            return self.builder.file(name, |into| file.take(size).read_to_end(into).map(|_| ()));
+        } else {
+            self.builder.entry(name, Entry::File);
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file that was regular a moment ago: no link, and no waiting for the other end of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+fn printable(name: &OsStr) -> String {
+    let mut out = String::new();
+    path::push_printable(name.as_bytes(), &mut out);
+    out
+}
