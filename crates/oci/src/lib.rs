@@ -9,6 +9,7 @@
 pub mod archive;
 mod blocking;
 pub mod content;
+pub mod credentials;
 pub mod descriptor;
 pub mod digest;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod media_type;
 pub mod memory;
 pub mod platform;
 pub mod reference;
+pub mod remote;
 mod tarball;
 pub mod verify;
 
