@@ -1,0 +1,320 @@
+//! Taking in the records: one copy of each, the newest, reduced to what the database stores.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::spool::{Reader, Spool, Spooled};
+use super::{Skipped, Source, Unreadable};
+use crate::database::details::LongText;
+use crate::database::layout::Urgency;
+use crate::feeds::{Item, Origin, SourceKind, epss, kev, osv};
+use crate::naming;
+use crate::range::{self, Event, EventKind};
+use crate::severity::{Cvss, Severity};
+use crate::versions::Scheme;
+
+/// How many unreadable records a report names; it counts them all.
+const NAMED_UNREADABLE: usize = 20;
+/// The longest summary that is kept with the hot data.
+const MAX_SUMMARY: usize = 200;
+/// The longest description that is kept.
+const MAX_DETAILS: usize = 256 << 10;
+
+/// A record as it will be stored.
+#[derive(Debug)]
+pub(super) struct Advisory {
+    pub(super) id: String,
+    pub(super) modified: Option<Timestamp>,
+    pub(super) published: Option<Timestamp>,
+    pub(super) aliases: Vec<String>,
+    /// The CVEs that a security announcement names.
+    pub(super) named: Vec<String>,
+    pub(super) summary: String,
+    pub(super) cvss: Option<Cvss>,
+    pub(super) rating: Option<Severity>,
+    pub(super) affected: Vec<Affected>,
+    pub(super) text: Spooled,
+}
+
+/// What a record says of one package.
+#[derive(Debug)]
+pub(super) struct Affected {
+    pub(super) ecosystem: String,
+    pub(super) name: String,
+    pub(super) ranges: Vec<Vec<(EventKind, String)>>,
+    pub(super) versions: Vec<String>,
+    pub(super) urgency: Urgency,
+    /// See [`EntryRow::linked`](crate::database::layout::EntryRow).
+    pub(super) linked: Vec<String>,
+}
+
+/// Everything that was taken in.
+pub(super) struct Collected {
+    pub(super) advisories: BTreeMap<String, Advisory>,
+    pub(super) epss: BTreeMap<String, Epss>,
+    pub(super) kev: BTreeMap<String, kev::Entry>,
+    pub(super) sources: Vec<Source>,
+    pub(super) skipped: Skipped,
+}
+
+/// Exploit prediction, in billionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epss {
+    pub(super) score: u32,
+    pub(super) percentile: u32,
+}
+
+/// Takes the pieces of the feeds.
+pub(super) struct Collector {
+    copies: HashMap<String, Copy>,
+    epss: BTreeMap<String, (Option<Timestamp>, Epss)>,
+    kev: BTreeMap<String, kev::Entry>,
+    kev_released: Option<Timestamp>,
+    sources: BTreeMap<(String, SourceKind), Source>,
+    skipped: Skipped,
+    spool: Spool,
+}
+
+/// The newest copy of a record so far.
+struct Copy {
+    /// What decides which copy is the newest; the digest makes it independent of the order of the inputs.
+    age: (Option<Timestamp>, [u8; 8]),
+    /// `None` when the record was withdrawn.
+    advisory: Option<Advisory>,
+}
+
+impl Collector {
+    pub(super) fn new(spool: Spool) -> Self {
+        Self {
+            copies: HashMap::new(),
+            epss: BTreeMap::new(),
+            kev: BTreeMap::new(),
+            kev_released: None,
+            sources: BTreeMap::new(),
+            skipped: Skipped::default(),
+            spool,
+        }
+    }
+
+    /// Takes one piece. Only writing to the spool can fail.
+    pub(super) fn receive(&mut self, origin: Origin<'_>, item: Item<'_>) -> io::Result<()> {
+        match item {
+            Item::Advisory(record, json) => {
+                self.source(origin, record.modified, 1);
+                self.advisory(*record, json)?;
+            }
+            Item::Unreadable(name, reason) => {
+                self.source(origin, None, 0);
+                self.skipped.unreadable += 1;
+                if self.skipped.unreadable_named.len() < NAMED_UNREADABLE {
+                    let name = format!("{}: {name}", origin.source);
+                    self.skipped.unreadable_named.push(Unreadable { name, reason });
+                }
+            }
+            Item::Kev(catalogue) => {
+                self.source(origin, catalogue.released, catalogue.vulnerabilities.len() as u64);
+                self.catalogue(catalogue);
+            }
+            Item::EpssDate(date) => self.source(origin, date, 0),
+            Item::Epss(row) => {
+                self.source(origin, None, 1);
+                self.prediction(origin, row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what a source brought, and remembers the newest time in it.
+    fn source(&mut self, origin: Origin<'_>, time: Option<Timestamp>, entries: u64) {
+        let key = (origin.source.to_owned(), origin.kind);
+        let source = self.sources.entry(key).or_insert_with(|| Source {
+            name: origin.source.to_owned(),
+            kind: origin.kind,
+            data_time: None,
+            entries: 0,
+        });
+        source.entries += entries;
+        source.data_time = source.data_time.max(time);
+    }
+
+    fn advisory(&mut self, record: osv::Record, json: &[u8]) -> io::Result<()> {
+        let digest = Sha256::digest(json);
+        let digest = digest.first_chunk().copied().unwrap_or_default();
+        let age = (record.modified, digest);
+        if let Entry::Occupied(known) = self.copies.entry(record.id.clone()) {
+            self.skipped.older_copies += 1;
+            if known.get().age >= age {
+                return Ok(());
+            }
+        }
+        let id = record.id.clone();
+        let advisory = if record.withdrawn { None } else { Some(self.reduce(record)?) };
+        self.copies.insert(id, Copy { age, advisory });
+        Ok(())
+    }
+
+    fn reduce(&mut self, record: osv::Record) -> io::Result<Advisory> {
+        for reason in record.unmatchable {
+            match reason {
+                osv::Unmatchable::NoPackage => self.skipped.without_package += 1,
+                osv::Unmatchable::OnlyCommits => self.skipped.without_versions += 1,
+                osv::Unmatchable::Ecosystem(name) => {
+                    // Releases (`Red Hat:enterprise_linux:9`) would make a long list of the same reason.
+                    let family = name.split(':').next().unwrap_or_default().to_owned();
+                    *self.skipped.ecosystems.entry(family).or_default() += 1;
+                }
+            }
+        }
+        let announcement = naming::is_announcement(&record.id);
+        let mut named: Vec<String> = Vec::new();
+        let mut aliases = record.aliases;
+        if announcement {
+            let names = record.related.iter().chain(&record.upstream).chain(&aliases);
+            named.extend(names.filter(|name| naming::cve_number(name).is_some()).cloned());
+            named.sort_by_key(|name| naming::cve_number(name));
+            named.dedup();
+            aliases.retain(|name| naming::cve_number(name).is_none());
+        } else {
+            aliases.extend(record.upstream);
+        }
+        let summary = shorten(&record.summary, &record.details);
+        let text = if record.affected.is_empty() {
+            Spooled::default()
+        } else {
+            let mut details = record.details;
+            truncate(&mut details, MAX_DETAILS);
+            let text = LongText {
+                summary: record.summary,
+                details,
+                references: record.references,
+                related: record.related,
+                vectors: record.vectors.clone(),
+            };
+            self.spool.push(&serde_json::to_vec(&text)?)?
+        };
+        Ok(Advisory {
+            id: record.id,
+            modified: record.modified,
+            published: record.published,
+            aliases,
+            named,
+            summary,
+            cvss: Cvss::best(record.vectors.iter().map(String::as_str)),
+            rating: record.rating.as_deref().and_then(Severity::from_rating),
+            affected: record.affected.into_iter().map(reduce_affected).collect(),
+            text,
+        })
+    }
+
+    /// Of several catalogues the newest counts.
+    fn catalogue(&mut self, catalogue: kev::Catalogue) {
+        if catalogue.released >= self.kev_released {
+            self.kev_released = catalogue.released;
+            self.kev =
+                catalogue.vulnerabilities.into_iter().map(|entry| (entry.cve.clone(), entry)).collect();
+        }
+    }
+
+    /// Of several scores of a CVE the newest counts.
+    fn prediction(&mut self, origin: Origin<'_>, row: epss::Row<'_>) {
+        let date =
+            self.sources.get(&(origin.source.to_owned(), origin.kind)).and_then(|source| source.data_time);
+        let epss = Epss { score: billionths(row.score), percentile: billionths(row.percentile) };
+        match self.epss.get_mut(row.cve) {
+            Some(known) if (known.0, known.1.score) < (date, epss.score) => *known = (date, epss),
+            Some(_) => {}
+            None => {
+                self.epss.insert(row.cve.to_owned(), (date, epss));
+            }
+        }
+    }
+
+    /// The records, and the reader of their long texts.
+    pub(super) fn finish(mut self) -> io::Result<(Collected, Reader)> {
+        let mut advisories = BTreeMap::new();
+        for (id, copy) in self.copies {
+            match copy.advisory {
+                Some(advisory) => drop(advisories.insert(id, advisory)),
+                None => self.skipped.withdrawn += 1,
+            }
+        }
+        let collected = Collected {
+            advisories,
+            epss: self.epss.into_iter().map(|(cve, (_, epss))| (cve, epss)).collect(),
+            kev: self.kev,
+            sources: self.sources.into_values().collect(),
+            skipped: self.skipped,
+        };
+        Ok((collected, self.spool.finish()?))
+    }
+}
+
+fn reduce_affected(affected: osv::Affected) -> Affected {
+    let osv::Affected { ecosystem, scheme, name, mut ranges, versions, urgency } = affected;
+    for events in &mut ranges {
+        range::sort(scheme, events);
+    }
+    let mut versions = not_in_ranges(scheme, versions, &ranges);
+    versions.sort();
+    versions.dedup();
+    Affected {
+        name: naming::package_name(scheme, &name).into_owned(),
+        ecosystem,
+        ranges,
+        versions,
+        urgency: urgency.as_deref().map(Urgency::parse).unwrap_or_default(),
+        linked: Vec::new(),
+    }
+}
+
+/// Exports list every affected version beside the ranges that say the same; only what the ranges do not
+/// cover needs to be kept.
+fn not_in_ranges(
+    scheme: Scheme,
+    mut versions: Vec<String>,
+    ranges: &[Vec<(EventKind, String)>],
+) -> Vec<String> {
+    versions.retain(|version| {
+        let prepared = scheme.prepare(version);
+        !ranges.iter().any(|events| {
+            let events = events.iter().map(|(kind, version)| Event { kind: *kind, version });
+            range::walk(scheme, &prepared, events).is_some()
+        })
+    });
+    versions
+}
+
+fn billionths(share: f64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
+    let billionths = (share.clamp(0.0, 1.0) * 1e9).round() as u32;
+    billionths
+}
+
+/// One line for lists: the summary, or else the first sentence of the details.
+fn shorten(summary: &str, details: &str) -> String {
+    let summary = summary.trim();
+    let text = if summary.is_empty() { details.trim() } else { summary };
+    let mut line: String =
+        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
+    line.retain(|character| !character.is_control());
+    if summary.is_empty()
+        && let Some(end) = line.match_indices(". ").map(|(at, _)| at).find(|at| *at >= 20)
+    {
+        line.truncate(end + 1);
+    }
+    if line.len() > MAX_SUMMARY {
+        truncate(&mut line, MAX_SUMMARY);
+        line.truncate(line.rfind(' ').unwrap_or(line.len()));
+        line.push('…');
+    }
+    line
+}
+
+/// Cuts a text at the last whole character within `limit` bytes.
+fn truncate(text: &mut String, limit: usize) {
+    text.truncate(text.floor_char_boundary(limit));
+}

@@ -1,0 +1,419 @@
+//! Holding what is installed against what is known.
+//!
+//! Every component is looked up in exactly one ecosystem: packages of a distribution by their source package
+//! in the records of the release, npm and Python packages by name. Each record is judged by itself, range by
+//! range; only then are records that say the same of the component merged into one finding.
+
+mod explain;
+mod finding;
+mod ownership;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest, Sha256};
+use tidewaiter_inventory::{Component, ComponentKind, Distro, Inventory, Problem};
+
+pub use self::explain::{Explanation, RecordMatch};
+use self::explain::{How, explain};
+pub use self::finding::{Epss, Finding, Fix, FixState, Kev, Matches, Suppressed};
+pub use self::ownership::suppression;
+use crate::database::layout::{EcosystemRow, EntryRow, RecordRow, Urgency};
+use crate::database::{Database, time};
+use crate::distro::{self, Release};
+use crate::naming;
+use crate::range::{self, End};
+use crate::severity::{Severity, SeveritySource};
+use crate::versions::Scheme;
+
+/// Part of every lookup fingerprint. It changes when the same records would give other findings, so that
+/// what an older version of Tidewaiter judged is judged again.
+const RULES: u32 = 1;
+
+/// Where a component is looked up.
+#[derive(Debug)]
+struct Target<'a> {
+    row: EcosystemRow,
+    ecosystem: &'a str,
+    scheme: Scheme,
+    package: Cow<'a, str>,
+    version: &'a str,
+    /// Package and version are those of the source package.
+    is_source: bool,
+}
+
+/// Why a component cannot be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    /// The image names no operating system.
+    NoDistro,
+    /// No advisories are known for this operating system.
+    UnknownDistro,
+    /// The package is of another package manager than the operating system's.
+    ForeignPackage,
+    /// The database holds no records of this ecosystem.
+    NotCovered(String),
+}
+
+/// Finds what is wrong with one component.
+///
+/// `distro` decides which release's records distribution packages are judged by. The findings are sorted by
+/// id. What cannot be judged has no findings; [`match_inventory`] says so in its problems. Whether the
+/// findings of a component that another one owns count is for [`suppression`] to say.
+#[must_use]
+pub fn match_component(database: &Database, distro: Option<&Distro>, component: &Component) -> Vec<Finding> {
+    target(database, distro, component)
+        .map(|target| findings(database, &target, component))
+        .unwrap_or_default()
+}
+
+/// Finds what is wrong with everything in an image.
+#[must_use]
+pub fn match_inventory(database: &Database, inventory: &Inventory) -> Matches {
+    let distro = inventory.distro.as_ref();
+    let mut owners: HashMap<&str, &Component> = HashMap::new();
+    if inventory.components.iter().any(|component| component.owner.is_some()) {
+        owners.extend(inventory.components.iter().map(|component| (component.purl.as_str(), component)));
+    }
+    let mut matches = Matches::default();
+    let mut gaps: BTreeMap<(ComponentKind, Gap), u64> = BTreeMap::new();
+    for component in &inventory.components {
+        let target = match target(database, distro, component) {
+            Ok(target) => target,
+            Err(gap) => {
+                *gaps.entry((component.kind, gap)).or_default() += 1;
+                continue;
+            }
+        };
+        let owner = component.owner.as_deref().and_then(|owner| owners.get(owner));
+        for finding in findings(database, &target, component) {
+            match owner.and_then(|owner| suppression(database, distro, owner, &finding)) {
+                Some(reason) => matches.suppressed.push(Suppressed { finding, reason }),
+                None => matches.findings.push(finding),
+            }
+        }
+        matches.problems.extend(bad_version(database, &target, component));
+    }
+    let is_distro_package = |component: &Component| is_distro_package(component.kind);
+    if inventory.components.iter().any(is_distro_package) {
+        matches.problems.extend(rolling(database, distro));
+    }
+    matches
+        .problems
+        .extend(gaps.into_iter().map(|((kind, gap), count)| gap.problem(database, distro, kind, count)));
+    matches
+}
+
+impl Database {
+    /// A digest of everything that could be said of a component: while it stays the same, so do the findings
+    /// of [`match_component`], apart from their EPSS scores, which change daily and are cheap to look up
+    /// ([`Database::epss`]).
+    #[must_use]
+    pub fn lookup_fingerprint(&self, distro: Option<&Distro>, component: &Component) -> [u8; 16] {
+        let mut hasher = Sha256::new();
+        hasher.update(RULES.to_le_bytes());
+        if let Ok(target) = target(self, distro, component) {
+            hasher.update(target.ecosystem);
+            if let Some(key) = self.key(&target.row, &target.package) {
+                hasher.update(key.fingerprint);
+            }
+        }
+        hasher.finalize().first_chunk().copied().unwrap_or_default()
+    }
+}
+
+fn is_distro_package(kind: ComponentKind) -> bool {
+    matches!(kind, ComponentKind::Deb | ComponentKind::Apk)
+}
+
+fn target<'a>(
+    database: &'a Database,
+    distro: Option<&Distro>,
+    component: &'a Component,
+) -> Result<Target<'a>, Gap> {
+    let (ecosystem, scheme) = match component.kind {
+        ComponentKind::Npm => (Cow::Borrowed("npm"), Scheme::SemVer),
+        ComponentKind::Pypi => (Cow::Borrowed("PyPI"), Scheme::Pep440),
+        ComponentKind::Deb => (release(database, distro, "Debian")?, Scheme::Dpkg),
+        ComponentKind::Apk => (release(database, distro, "Alpine")?, Scheme::Apk),
+    };
+    let row = database.ecosystem(&ecosystem);
+    let row = row.ok_or_else(|| Gap::NotCovered(ecosystem.clone().into_owned()))?;
+    let (name, version, is_source) = match &component.source {
+        Some(source) if is_distro_package(component.kind) => (&source.name, &source.version, true),
+        _ => (&component.name, &component.version, false),
+    };
+    Ok(Target {
+        row,
+        ecosystem: database.string(row.name).unwrap_or_default(),
+        scheme,
+        package: naming::package_name(scheme, name),
+        version,
+        is_source,
+    })
+}
+
+/// The release that packages of a family are judged by.
+fn release(database: &Database, distro: Option<&Distro>, family: &str) -> Result<Cow<'static, str>, Gap> {
+    let found = match distro::release(distro.ok_or(Gap::NoDistro)?) {
+        Release::Exact(release) => release,
+        Release::Rolling(family) => {
+            newest(database, family).ok_or_else(|| Gap::NotCovered(family.to_owned()))?.to_owned()
+        }
+        Release::Unknown => return Err(Gap::UnknownDistro),
+    };
+    if found.split(':').next() != Some(family) {
+        return Err(Gap::ForeignPackage);
+    }
+    Ok(Cow::Owned(found))
+}
+
+/// The newest release of a family that the database covers.
+fn newest<'a>(database: &'a Database, family: &str) -> Option<&'a str> {
+    let number = |name: &str| {
+        let release = name.split_once(':').map_or("", |(_, release)| release).trim_start_matches('v');
+        release.split('.').map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>()
+    };
+    let names = database.ecosystems().iter().map(|ecosystem| ecosystem.name.as_str());
+    names.filter(|name| name.split(':').next() == Some(family)).max_by_key(|name| number(name))
+}
+
+/// A record that affects a component.
+struct Hit<'a> {
+    record: RecordRow,
+    entry: EntryRow,
+    how: How<'a>,
+}
+
+fn findings(database: &Database, target: &Target<'_>, component: &Component) -> Vec<Finding> {
+    let Some(key) = database.key(&target.row, &target.package) else { return Vec::new() };
+    let installed = target.scheme.prepare(target.version);
+    let mut hits: Vec<Hit<'_>> = Vec::new();
+    for entry in database.entries(&key) {
+        let Some(record) = database.record(entry.record) else { continue };
+        for events in database.ranges(&entry) {
+            if let Some(interval) = range::walk(target.scheme, &installed, events.iter().copied()) {
+                hits.push(Hit { record, entry, how: How::Range(interval) });
+            }
+        }
+        if database.list(entry.versions).any(|version| version == target.version) {
+            hits.push(Hit { record, entry, how: How::Listed });
+        }
+    }
+    hits.sort_by_key(|hit| (hit.record.canonical, hit.record.id));
+    let mut findings: Vec<Finding> = hits
+        .chunk_by(|a, b| a.record.canonical == b.record.canonical)
+        .filter_map(|hits| finding(database, target, component, hits))
+        .collect();
+    findings.sort_by(|a, b| by_name(&a.id, &b.id));
+    findings
+}
+
+/// CVEs first, by year and number; then everything else.
+fn by_name(a: &str, b: &str) -> std::cmp::Ordering {
+    let order = |name| (naming::cve_number(name).is_none(), naming::cve_number(name));
+    order(a).cmp(&order(b)).then_with(|| a.cmp(b))
+}
+
+/// Merges the hits of one vulnerability.
+fn finding(
+    database: &Database,
+    target: &Target<'_>,
+    component: &Component,
+    hits: &[Hit<'_>],
+) -> Option<Finding> {
+    let id = database.string(hits.first()?.record.canonical)?.to_owned();
+    let mut names = vec![hits.first()?.record.canonical];
+    let mut announcements = Vec::new();
+    for hit in hits {
+        names.push(hit.record.id);
+        names.extend(database.list_numbers(hit.record.aliases));
+        if hit.record.announcement == 1 {
+            names.extend(database.list_numbers(hit.entry.linked));
+        } else {
+            announcements.extend(database.list(hit.entry.linked).map(str::to_owned));
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    announcements.sort_unstable();
+    announcements.dedup();
+    let mut aliases: Vec<String> = names
+        .iter()
+        .filter_map(|name| database.string(*name))
+        .filter(|name| *name != id)
+        .map(str::to_owned)
+        .collect();
+    aliases.sort_by(|a, b| by_name(a, b));
+    let (rated, severity, severity_source) = severity(hits)?;
+    let score =
+        database.score(&rated.record).or_else(|| hits.iter().find_map(|hit| database.score(&hit.record)));
+    let summary =
+        hits.iter().filter_map(|hit| database.string(hit.record.summary)).find(|text| !text.is_empty());
+    let matches = hits
+        .iter()
+        .filter_map(|hit| Some(RecordMatch::new(database.string(hit.record.id)?, target, hit.how)))
+        .collect();
+    Some(Finding {
+        id,
+        aliases,
+        severity,
+        severity_source,
+        score,
+        component: component.purl.clone(),
+        fix: fix(target.scheme, hits),
+        epss: names
+            .iter()
+            .filter_map(|name| database.epss_of(*name))
+            .max_by(|a, b| a.score.total_cmp(&b.score)),
+        kev: names.iter().find_map(|name| database.kev_of(*name)),
+        summary: summary.unwrap_or_default().to_owned(),
+        announcements,
+        published: hits.iter().filter_map(|hit| time(hit.record.published)).min(),
+        modified: hits.iter().filter_map(|hit| time(hit.record.modified)).max(),
+        explanation: explain(matches, target),
+    })
+}
+
+/// How bad it is: the most trusted source first, then the worst.
+fn severity<'h, 'a>(hits: &'h [Hit<'a>]) -> Option<(&'h Hit<'a>, Severity, SeveritySource)> {
+    let rate = |hit: &'h Hit<'a>| {
+        let distribution = match Urgency::from_byte(hit.entry.urgency) {
+            Urgency::Unimportant => Some(Severity::Negligible),
+            Urgency::Low => Some(Severity::Low),
+            Urgency::Medium => Some(Severity::Medium),
+            Urgency::High => Some(Severity::High),
+            Urgency::Unassigned | Urgency::EndOfLife => None,
+        };
+        match distribution {
+            Some(severity) => (hit, severity, SeveritySource::Distribution),
+            None => {
+                let source = SeveritySource::from_byte(hit.record.severity_source);
+                (hit, Severity::from_byte(hit.record.severity), source)
+            }
+        }
+    };
+    hits.iter().map(rate).min_by_key(|(_, severity, source)| (*source, std::cmp::Reverse(*severity)))
+}
+
+/// What the records say of a fix, put together: any fix is one, and each record's own words come before
+/// the silence of the others.
+fn fix(scheme: Scheme, hits: &[Hit<'_>]) -> Fix {
+    let mut versions: Vec<&str> = Vec::new();
+    let mut states: Vec<FixState> = Vec::new();
+    for hit in hits {
+        let end_of_life = Urgency::from_byte(hit.entry.urgency) == Urgency::EndOfLife;
+        match hit.how {
+            How::Range(range::Interval { end: End::Fixed(version), .. }) => versions.push(version),
+            _ if end_of_life => states.push(FixState::WontFix),
+            How::Range(range::Interval { end: End::Open, .. }) => states.push(FixState::NotFixed),
+            How::Range(range::Interval { end: End::LastAffected(_), .. }) | How::Listed => {}
+        }
+    }
+    versions.sort_by(|a, b| scheme.compare(a, b));
+    versions.dedup();
+    let state = if versions.is_empty() {
+        states.into_iter().max_by_key(|state| *state == FixState::WontFix).unwrap_or(FixState::Unknown)
+    } else {
+        FixState::Fixed
+    };
+    Fix { state, versions: versions.into_iter().map(str::to_owned).collect() }
+}
+
+/// Tells when a version could not be read, and so was compared by a rule of last resort.
+fn bad_version(database: &Database, target: &Target<'_>, component: &Component) -> Option<Problem> {
+    if target.scheme.is_valid(target.version) || database.key(&target.row, &target.package).is_none() {
+        return None;
+    }
+    let reason = format!(
+        "{:?} is not a version in the {} order, so {} {} was judged as older than every real version.",
+        target.version,
+        target.scheme.name(),
+        target.ecosystem,
+        component.name,
+    );
+    let evidence = component.evidence.first();
+    Some(Problem {
+        layer: evidence.map(|evidence| evidence.diff_id.clone()),
+        path: evidence.map(|evidence| evidence.path.clone()),
+        position: None,
+        reason,
+    })
+}
+
+/// Tells when a rolling release was judged by the records of a fixed one.
+fn rolling(database: &Database, distro: Option<&Distro>) -> Option<Problem> {
+    let distro = distro?;
+    let Release::Rolling(family) = distro::release(distro) else { return None };
+    let newest = newest(database, family)?;
+    Some(problem(format!(
+        "{} is a rolling release that nobody publishes advisories for; its packages were judged by those of \
+         {newest}, the newest release the advisory database covers. What is fixed only in newer packages may be \
+         missing or too much.",
+        describe(distro),
+    )))
+}
+
+impl Gap {
+    fn problem(
+        &self,
+        database: &Database,
+        distro: Option<&Distro>,
+        kind: ComponentKind,
+        count: u64,
+    ) -> Problem {
+        let packages = packages(kind, count);
+        let system = distro.map_or_else(|| "the operating system".to_owned(), describe);
+        problem(match self {
+            Self::NoDistro => format!(
+                "The image names no operating system (it has no os-release file), so {packages} could not be \
+                 judged."
+            ),
+            Self::UnknownDistro => format!(
+                "No advisories are known for {system}, so {packages} could not be judged. Tidewaiter judges \
+                 packages of Debian and Alpine Linux and of what is built directly from them."
+            ),
+            Self::ForeignPackage => {
+                format!("{packages} could not be judged: {system} has another package manager.")
+            }
+            Self::NotCovered(ecosystem) => {
+                let family = ecosystem.split(':').next().unwrap_or_default();
+                let covered: Vec<&str> = database
+                    .ecosystems()
+                    .iter()
+                    .map(|covered| covered.name.as_str())
+                    .filter(|covered| covered.split(':').next() == Some(family) && *covered != family)
+                    .collect();
+                let covered = match covered.as_slice() {
+                    [] => String::new(),
+                    covered => format!(" (it does for {})", covered.join(", ")),
+                };
+                format!(
+                    "The advisory database holds nothing for {ecosystem}{covered}, so {packages} could not be \
+                     judged. Build one from newer or more data with `tidewaiter db build`."
+                )
+            }
+        })
+    }
+}
+
+fn packages(kind: ComponentKind, count: u64) -> String {
+    let name = match kind {
+        ComponentKind::Deb => "Debian",
+        ComponentKind::Apk => "Alpine",
+        ComponentKind::Npm => "npm",
+        ComponentKind::Pypi => "Python",
+    };
+    if count == 1 { format!("1 {name} package") } else { format!("{count} {name} packages") }
+}
+
+fn describe(distro: &Distro) -> String {
+    let named = distro.pretty_name.clone().filter(|name| !name.is_empty());
+    named.unwrap_or_else(|| {
+        format!("{} {}", distro.id, distro.version_id.as_deref().unwrap_or_default()).trim_end().to_owned()
+    })
+}
+
+fn problem(reason: String) -> Problem {
+    Problem { layer: None, path: None, position: None, reason }
+}

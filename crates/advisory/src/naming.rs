@@ -1,0 +1,50 @@
+//! Names of vulnerabilities and packages: which name to show, which names are the same.
+
+use std::borrow::Cow;
+
+use crate::versions::Scheme;
+
+/// The CVE that a record id stands for: `CVE-2022-0778` itself, and `DEBIAN-CVE-2022-0778`.
+pub(crate) fn cve_of(id: &str) -> Option<&str> {
+    let start = if id.starts_with("CVE-") { 0 } else { id.find("-CVE-")? + 1 };
+    cve_number(&id[start..]).map(|_| &id[start..])
+}
+
+/// Year and number of a CVE, by which CVEs are put in order.
+pub(crate) fn cve_number(id: &str) -> Option<(u32, u64)> {
+    let (year, number) = id.strip_prefix("CVE-")?.split_once('-')?;
+    Some((year.parse().ok()?, number.parse().ok()?))
+}
+
+/// Whether a record is a security announcement of Debian: it tells of an update and names the CVEs it fixes,
+/// rather than being a record of one vulnerability.
+pub(crate) fn is_announcement(id: &str) -> bool {
+    ["DSA-", "DLA-", "DTSA-", "ELA-"].iter().any(|prefix| id.starts_with(prefix))
+}
+
+/// Whether a record reports malware rather than a mistake.
+pub(crate) fn is_malware(id: &str) -> bool {
+    id.starts_with("MAL-")
+}
+
+/// The one spelling of a package name that is stored and looked up. Python has many for each (PEP 503).
+pub(crate) fn package_name(scheme: Scheme, name: &str) -> Cow<'_, str> {
+    match scheme {
+        Scheme::Pep440 => Cow::Owned(python_name(name)),
+        Scheme::Dpkg | Scheme::Apk | Scheme::SemVer => Cow::Borrowed(name),
+    }
+}
+
+fn python_name(name: &str) -> String {
+    let mut normalised = String::with_capacity(name.len());
+    for character in name.trim().chars() {
+        if matches!(character, '-' | '_' | '.') {
+            if !normalised.ends_with('-') {
+                normalised.push('-');
+            }
+        } else {
+            normalised.extend(character.to_lowercase());
+        }
+    }
+    normalised
+}

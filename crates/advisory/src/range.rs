@@ -1,0 +1,108 @@
+//! Ranges of affected versions, walked exactly as the OSV schema says (section "Evaluation").
+
+use crate::versions::{Prepared, Scheme};
+
+/// What happens at a version of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum EventKind {
+    /// Affected from this version on; `0` is before every version.
+    Introduced,
+    /// Not affected from this version on.
+    Fixed,
+    /// Not affected after this version.
+    LastAffected,
+    /// The range says nothing from this version on.
+    Limit,
+}
+
+impl EventKind {
+    const ALL: [Self; 4] = [Self::Introduced, Self::Fixed, Self::LastAffected, Self::Limit];
+
+    pub(crate) fn to_byte(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(byte)).copied()
+    }
+}
+
+/// One event of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Event<'a> {
+    pub(crate) kind: EventKind,
+    pub(crate) version: &'a str,
+}
+
+/// The version that stands for "before everything".
+pub(crate) const BEGINNING: &str = "0";
+
+/// The part of a range that an affected version lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interval<'a> {
+    /// The first affected version; [`BEGINNING`] when all earlier ones are.
+    pub(crate) introduced: &'a str,
+    pub(crate) end: End<'a>,
+}
+
+/// How an interval ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End<'a> {
+    /// With this version, which is no longer affected.
+    Fixed(&'a str),
+    /// After this version, which still is.
+    LastAffected(&'a str),
+    /// Not, as far as the record knows.
+    Open,
+}
+
+/// Puts the events of one range into the order in which [`walk`] needs them.
+///
+/// At one and the same version the order of the record is kept, so that "fixed in 2, introduced again in 2"
+/// and "introduced in 2, fixed in 2" both mean what they say; only `last_affected` goes last, because it
+/// ends what was introduced at its own version.
+pub(crate) fn sort<V: AsRef<str>>(scheme: Scheme, events: &mut [(EventKind, V)]) {
+    events.sort_by(|(kind_a, a), (kind_b, b)| {
+        let (a, b) = (a.as_ref(), b.as_ref());
+        let by_version = match (a == BEGINNING, b == BEGINNING) {
+            (true, true) => std::cmp::Ordering::Equal,
+            (true, false) => std::cmp::Ordering::Less,
+            (false, true) => std::cmp::Ordering::Greater,
+            (false, false) => scheme.compare(a, b),
+        };
+        let last = |kind: EventKind| kind == EventKind::LastAffected;
+        by_version.then_with(|| last(*kind_a).cmp(&last(*kind_b)))
+    });
+}
+
+/// Finds the interval of a sorted range that `installed` lies in; `None` when the range spares it.
+pub(crate) fn walk<'a>(
+    scheme: Scheme,
+    installed: &Prepared<'_>,
+    events: impl Iterator<Item = Event<'a>> + Clone,
+) -> Option<Interval<'a>> {
+    let mut limits = events.clone().filter(|event| event.kind == EventKind::Limit).peekable();
+    if limits.peek().is_some() && !limits.any(|limit| *installed < scheme.prepare(limit.version)) {
+        return None;
+    }
+    let mut introduced = None;
+    let mut end = End::Open;
+    for event in events {
+        let reached = |version| version == BEGINNING || *installed >= scheme.prepare(version);
+        match event.kind {
+            EventKind::Introduced if reached(event.version) => introduced = Some(event.version),
+            EventKind::Fixed if reached(event.version) => introduced = None,
+            EventKind::LastAffected if reached(event.version) => {
+                if *installed > scheme.prepare(event.version) {
+                    introduced = None;
+                } else if introduced.is_some() && end == End::Open {
+                    end = End::LastAffected(event.version);
+                }
+            }
+            EventKind::Fixed if end == End::Open => end = End::Fixed(event.version),
+            EventKind::LastAffected if end == End::Open => end = End::LastAffected(event.version),
+            _ => {}
+        }
+    }
+    introduced.map(|introduced| Interval { introduced, end })
+}
