@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Bytes read in one go on a blocking thread: large enough that the hand-over costs nothing beside hashing.
 const CHUNK: u64 = 256 * 1024;
@@ -15,8 +15,8 @@ pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     joined(tokio::task::spawn_blocking(work)).await
 }
 
-/// Waits for a blocking task. Blocking tasks are only cancelled when the runtime ends, and then nobody waits.
-pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
+/// Waits for a task of ours. Such tasks are only cancelled when the runtime ends, and then nobody waits.
+pub(crate) async fn joined<T>(task: impl Future<Output = Result<T, JoinError>>) -> T {
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
@@ -90,7 +90,7 @@ impl<R: Read + Send + Unpin + 'static> AsyncRead for BlockingReader<R> {
             let Some(next) = &mut self.next else { return Poll::Ready(Ok(())) };
             let joined = ready!(Pin::new(next).poll(context));
             self.next = None;
-            let filled = match joined.map_err(tokio::task::JoinError::try_into_panic) {
+            let filled = match joined.map_err(JoinError::try_into_panic) {
                 Ok(filled) => filled,
                 Err(Ok(panic)) => std::panic::resume_unwind(panic),
                 Err(Err(_)) => return Poll::Ready(Err(io::ErrorKind::Interrupted.into())),

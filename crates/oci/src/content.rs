@@ -43,6 +43,16 @@ pub trait Fetch: Send + Sync {
     /// Opens the content. [`Error::NotFound`] when it is not there.
     async fn fetch(&self, descriptor: &Descriptor) -> Result<BlobReader>;
 
+    /// Opens the content from byte `offset` on, to go on where an interrupted transfer stopped. What is read
+    /// cannot be checked against the digest unless it begins at 0; whoever puts the parts together does that.
+    async fn fetch_from(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader> {
+        let mut reader = self.fetch(descriptor).await?;
+        let mut before = (&mut reader).take(offset);
+        let skipped = tokio::io::copy(&mut before, &mut tokio::io::sink()).await;
+        skipped.map_err(|source| Error::transfer(&descriptor.digest, source))?;
+        Ok(reader)
+    }
+
     /// The content is there.
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool>;
 }

@@ -95,6 +95,26 @@ pub enum Error {
         /// Size in bytes as read.
         actual: u64,
     },
+    /// Manifests point at manifests without an end in sight.
+    #[error(
+        "{digest} is more than {limit} levels below where we began; nothing sensible is nested that deep"
+    )]
+    TooDeep {
+        /// The manifest we stopped at.
+        digest: Digest,
+        /// How many levels we follow.
+        limit: usize,
+    },
+    /// A graph has more nodes than we are ready to list.
+    #[error(
+        "more than {limit} manifests refer to {digest}, directly or not; narrow it down by type or depth"
+    )]
+    TooMany {
+        /// The root.
+        digest: Digest,
+        /// How many we list.
+        limit: usize,
+    },
     /// No manifest of an index runs on the platform asked for.
     #[error("no manifest for platform {platform} in {reference}; it has: {available}")]
     NoPlatform {
@@ -239,6 +259,8 @@ impl Error {
             | Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::InvalidStore { .. }
+            | Self::TooDeep { .. }
+            | Self::TooMany { .. }
             | Self::Protocol { .. } => ErrorKind::Corrupt,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::File { .. } => ErrorKind::Internal,

@@ -194,6 +194,15 @@ impl Fetch for Layout {
         Ok(Box::pin(BlockingReader::new(VerifyReader::new(file, descriptor), descriptor.size)))
     }
 
+    async fn fetch_from(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader> {
+        if offset == 0 {
+            return self.fetch(descriptor).await;
+        }
+        let wanted = descriptor.clone();
+        let file = self.run(move |files| files.open_blob_at(&wanted, offset)).await?;
+        Ok(Box::pin(BlockingReader::new(file, descriptor.size.saturating_sub(offset))))
+    }
+
     /// A manifest is there only when the layout lists it or something that leads to it: bytes alone may be
     /// left over from a push that was interrupted, and nobody would find them.
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {

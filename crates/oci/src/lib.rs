@@ -9,10 +9,12 @@
 pub mod archive;
 mod blocking;
 pub mod content;
+pub mod copy;
 pub mod credentials;
 pub mod descriptor;
 pub mod digest;
 pub mod error;
+pub mod graph;
 pub mod layout;
 mod links;
 pub mod manifest;
@@ -21,6 +23,7 @@ pub mod memory;
 pub mod platform;
 pub mod reference;
 pub mod remote;
+pub mod select;
 mod tarball;
 pub mod verify;
 

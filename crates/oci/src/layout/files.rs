@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -136,6 +136,14 @@ impl Files {
             let (digest, expected) = (descriptor.digest.clone(), descriptor.size);
             return Err(Error::SizeMismatch { digest, expected, actual });
         }
+        Ok(file)
+    }
+
+    /// Opens content for reading from a byte on.
+    pub(super) fn open_blob_at(&self, descriptor: &Descriptor, offset: u64) -> Result<File> {
+        let mut file = self.open_blob(descriptor)?;
+        let path = || self.blob_path(&descriptor.digest);
+        file.seek(io::SeekFrom::Start(offset)).map_err(|error| Error::file("read", path())(error))?;
         Ok(file)
     }
 
