@@ -44,6 +44,16 @@ pub(crate) enum Content {
     Text(String),
 }
 
+impl Content {
+    /// The packages it describes; none when it is something else.
+    pub(crate) fn packages(&self) -> &[Package] {
+        match self {
+            Self::Packages(packages) => packages,
+            Self::Owned { .. } | Self::Text(_) => &[],
+        }
+    }
+}
+
 /// A package as its database describes it, before anything is known about the image around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Package {

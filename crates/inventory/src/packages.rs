@@ -62,14 +62,16 @@ fn storing(path: &str) -> Option<&'static Room> {
     ROOMS.iter().copied().find(|room| (room.may_be_linked)(directory, name))
 }
 
-/// Whether content that was read under another name is what would have been read at `path`.
-pub(crate) fn fits(path: &str, content: &Content) -> bool {
-    match (claiming(path), content) {
-        (Some(room), Content::Packages(packages)) => packages.iter().all(|package| package.kind == room.kind),
-        (Some(room), Content::Owned { .. }) => room.kind == ComponentKind::Deb,
-        (None, Content::Text(_)) => os_release::claims(path),
-        _ => false,
-    }
+/// The room whose content this is at `path`. A hard link can give content a name it was not read for; then it is
+/// nobody's.
+pub(crate) fn describing(path: &str, content: &Content) -> Option<&'static Room> {
+    let room = claiming(path)?;
+    let fits = match content {
+        Content::Packages(packages) => packages.iter().all(|package| package.kind == room.kind),
+        Content::Owned { .. } => room.kind == ComponentKind::Deb,
+        Content::Text(_) => false,
+    };
+    fits.then_some(room)
 }
 
 /// What an interesting file says.

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use crate::fragment::{Content, Entry, Fragment};
+use crate::os_release;
 use crate::packages;
 use crate::path;
 
@@ -51,27 +52,26 @@ pub(super) struct Overlay<'f> {
 }
 
 impl<'f> Overlay<'f> {
-    /// Lays `fragment` over what is there. Calls `missing` with the paths of hard links whose content is worth
-    /// reading but was not kept, because the archive has it under another name.
-    pub(super) fn lay(&mut self, fragment: &'f Fragment, layer: u32, mut missing: impl FnMut(&str, &str)) {
+    /// Lays `fragment` over what is there. Calls `note` with a path and what is wrong with it.
+    pub(super) fn lay(&mut self, fragment: &'f Fragment, layer: u32, mut note: impl FnMut(&str, String)) {
         self.hidden.clear();
         let mut contents = fragment.contents.iter();
         let mut reader = fragment.toc.reader();
         while let Some((name, entry)) = reader.next() {
-            let place = match entry {
-                Entry::Opaque => self.directory(name),
-                _ => {
-                    let (directory, base) = path::split(name);
-                    let directory = self.directory(directory);
-                    path::join(&directory, base)
-                }
+            let content = if entry == Entry::Kept { contents.next() } else { None };
+            let Some(place) = self.place(name, entry) else {
+                note(
+                    name,
+                    "its directory is reached through links in a circle; the entry is skipped".to_owned(),
+                );
+                continue;
             };
             match entry {
                 Entry::Directory => self.remove_exactly(&place),
                 Entry::File => self.remove(&place),
                 Entry::Kept => {
                     self.remove(&place);
-                    if let Some(content) = contents.next() {
+                    if let Some(content) = content {
                         self.put(place, File { content, layer });
                     }
                 }
@@ -82,7 +82,8 @@ impl<'f> Overlay<'f> {
                 }
                 Entry::HardLink(target) => {
                     if !self.hard_link(&place, target, layer) && packages::is_interesting(&place) {
-                        missing(&place, target);
+                        let reason = "whose content was not kept; what it describes is missing";
+                        note(&place, format!("a hard link to {target:?}, {reason}"));
                     }
                 }
                 Entry::Whiteout => self.hide(&place, true, layer),
@@ -91,11 +92,18 @@ impl<'f> Overlay<'f> {
         }
     }
 
+    /// Where an entry goes: all of an opaque directory is a directory, of any other name all but the last part.
+    fn place(&mut self, name: &str, entry: Entry<'_>) -> Option<String> {
+        if entry == Entry::Opaque {
+            return self.directory(name);
+        }
+        let (directory, base) = path::split(name);
+        Some(path::join(&self.directory(directory)?, base))
+    }
+
     /// The file at `path`, through any links.
-    pub(super) fn get(&self, path: &str) -> Option<(String, File<'f>)> {
-        let place = self.resolve(path)?;
-        let file = *self.files.get(&place)?;
-        Some((place, file))
+    pub(super) fn get(&self, path: &str) -> Option<File<'f>> {
+        self.files.get(&self.resolve(path)?).copied()
     }
 
     /// Where `path` really is, through any links in it; `None` when they go round in circles.
@@ -155,21 +163,18 @@ impl<'f> Overlay<'f> {
     }
 
     /// A directory that entries are put into: links in its path are followed, and a file in the way is gone.
-    fn directory(&mut self, path: &str) -> String {
+    fn directory(&mut self, path: &str) -> Option<String> {
         if self.last_directory.0 == path {
-            return self.last_directory.1.clone();
+            return Some(self.last_directory.1.clone());
         }
-        // A name whose links lead nowhere cannot be unpacked; it is taken literally then.
-        let place = self.resolve(path).unwrap_or_else(|| path.to_owned());
-        let mut end = 0;
-        while end < place.len() {
-            end = place[end + 1..].find('/').map_or(place.len(), |next| end + 1 + next);
+        let place = self.resolve(path)?;
+        for (end, _) in place.match_indices('/').chain([(place.len(), "")]) {
             if self.files.contains_key(&place[..end]) {
                 self.remove_exactly(&place[..end]);
             }
         }
         self.last_directory = (path.to_owned(), place.clone());
-        place
+        Some(place)
     }
 
     fn forget_directory(&mut self) {
@@ -200,13 +205,14 @@ impl<'f> Overlay<'f> {
             self.forget_directory();
             return true;
         }
-        match file {
-            Some(file) if packages::fits(place, file.content) => {
-                self.put(place.to_owned(), File { layer, ..file });
-                true
-            }
-            _ => false,
-        }
+        let Some(file) = file else { return false };
+        let fits = match file.content {
+            Content::Text(_) => os_release::claims(place),
+            content => packages::describing(place, content).is_some(),
+        };
+        // Kept under any name: the next link may lead from there to a telling one.
+        self.put(place.to_owned(), File { layer, ..file });
+        fits
     }
 
     /// Removes a file or link, and leaves what is below a directory.
