@@ -148,11 +148,11 @@ fn keep(record: &mut Value, wanted: &Wanted) -> Option<String> {
     }
     let fields = record.as_object_mut()?;
     fields.remove("references");
-    if let Some(Value::String(details)) = fields.get_mut("details") {
-        if let Some((cut, _)) = details.char_indices().nth(TEXT_LIMIT) {
-            details.truncate(cut);
-            details.push('…');
-        }
+    if let Some(Value::String(details)) = fields.get_mut("details")
+        && let Some((cut, _)) = details.char_indices().nth(TEXT_LIMIT)
+    {
+        details.truncate(cut);
+        details.push('…');
     }
     Some(id)
 }
