@@ -13,8 +13,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The location is wrong, cannot be written to, or holds something else.
     Config,
-    /// It may work later: the server is away, the file is locked, the disk is full.
+    /// It may work later: the server is away, the file is locked.
     Temporary,
+    /// The disk is full.
+    Full,
     /// A row that breaks a unique rule.
     Conflict,
     /// Somebody else has the job now.
@@ -156,19 +158,23 @@ impl Error {
     }
 }
 
-/// SQLite's primary result codes that say "not now": busy, locked, out of disk, input or output error.
-const SQLITE_TEMPORARY: &[i64] = &[5, 6, 10, 13];
+/// SQLite's primary result codes that say "not now": busy, locked, input or output error.
+const SQLITE_TEMPORARY: &[i64] = &[5, 6, 10];
+/// SQLite's primary result code of a full disk.
+const SQLITE_FULL: i64 = 13;
 
 impl Cause {
     fn kind(&self) -> ErrorKind {
         match &self.0 {
             sqlx::Error::Database(error) if error.is_unique_violation() => ErrorKind::Conflict,
             sqlx::Error::Database(error) => match error.code().as_deref() {
+                Some("53100") => ErrorKind::Full,
                 // PostgreSQL's classes: connection, transaction rollback, resources, operator intervention.
                 Some(code) if code.len() == 5 && ["08", "40", "53", "57"].contains(&&code[..2]) => {
                     ErrorKind::Temporary
                 }
                 Some(code) if code.len() < 5 => match code.parse::<i64>() {
+                    Ok(code) if code & 0xff == SQLITE_FULL => ErrorKind::Full,
                     Ok(code) if SQLITE_TEMPORARY.contains(&(code & 0xff)) => ErrorKind::Temporary,
                     _ => ErrorKind::Internal,
                 },

@@ -52,7 +52,7 @@ CREATE TABLE registry_manifests (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX registry_manifests_digest ON registry_manifests (digest);
-CREATE INDEX registry_manifests_subject ON registry_manifests (repository_id, subject, digest)
+CREATE INDEX registry_manifests_subject ON registry_manifests (repository_id, subject, created_at, digest)
     WHERE subject IS NOT NULL;
 
 -- What a manifest points at: blobs, or the manifests of an index.

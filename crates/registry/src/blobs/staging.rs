@@ -1,0 +1,318 @@
+//! Uploads that are not finished yet, each in a file of its own.
+//!
+//! Every process stages in a directory of its own, held by a locked file beside it. At start, directories
+//! whose lock is free belong to processes that died: they are removed, whatever state they are in.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use tidewaiter_oci::digest::Hasher;
+use tidewaiter_oci::{Algorithm, Digest};
+
+use super::{blocking, create_directory, file_error};
+use crate::error::{Error, Result};
+
+/// Received bytes are hashed and written in batches of this size, one batch while the next is received.
+const BATCH: usize = 512 * 1024;
+
+/// Where this process stages uploads.
+#[derive(Debug)]
+pub(super) struct StagingDirectory {
+    path: PathBuf,
+    lock_path: PathBuf,
+    /// Locked as long as the process lives.
+    _lock: File,
+}
+
+impl StagingDirectory {
+    /// Makes a directory for this process under `root`, and removes those of dead processes.
+    pub(super) fn open(root: &Path) -> Result<Self> {
+        create_directory(root)?;
+        remove_abandoned(root);
+        loop {
+            let name = format!("{:016x}", rand::random::<u64>());
+            let lock_path = root.join(format!("{name}.lock"));
+            let lock = File::create_new(&lock_path).map_err(file_error("create", &lock_path))?;
+            // Another process that starts may take the new lock for an abandoned one; then we try again.
+            if lock.try_lock().is_ok() && lock_path.exists() {
+                let path = root.join(name);
+                std::fs::create_dir(&path).map_err(file_error("create", &path))?;
+                return Ok(Self { path, lock_path, _lock: lock });
+            }
+        }
+    }
+
+    /// Begins an upload.
+    pub(super) fn stage(&self, algorithm: Algorithm) -> Result<Staged> {
+        let path = self.path.join(format!("{:032x}", rand::random::<u128>()));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(file_error("create", &path))?;
+        let writer = Writer { file, size: 0, hasher: algorithm.hasher(), algorithm };
+        Ok(Staged { path, writer: Arc::new(Mutex::new(Some(writer))) })
+    }
+}
+
+impl Drop for StagingDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+        let _ = std::fs::remove_file(&self.lock_path);
+    }
+}
+
+/// Removes what dead processes left. What cannot be removed now is tried again at the next start.
+fn remove_abandoned(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_none_or(|extension| extension != "lock") {
+            continue;
+        }
+        let Ok(lock) = File::open(&path) else { continue };
+        match lock.try_lock() {
+            Ok(()) => {
+                let _ = std::fs::remove_dir_all(path.with_extension(""));
+                let _ = std::fs::remove_file(&path);
+                tracing::info!(directory = %path.with_extension("").display(), "removed abandoned uploads");
+            }
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        }
+    }
+}
+
+/// An upload under way. Dropping it removes its file.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    path: PathBuf,
+    /// `None` once the upload is finished: nothing is added to it any more.
+    writer: Arc<Mutex<Option<Writer>>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    file: File,
+    /// Bytes received.
+    size: u64,
+    hasher: Hasher,
+    algorithm: Algorithm,
+}
+
+/// Why bytes were not added.
+#[derive(Debug)]
+pub(crate) enum AppendError {
+    /// Another request has added bytes, or finished the upload, meanwhile. The size it has now.
+    Moved(u64),
+    /// The client stopped sending; what came before is kept.
+    Receive(axum::Error),
+    /// The file cannot be written.
+    Store(Error),
+}
+
+impl Staged {
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes received so far.
+    pub(crate) fn size(&self) -> u64 {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.as_ref().map_or(0, |writer| writer.size)
+    }
+
+    /// Adds what comes from a stream, which must continue at byte `position`. The new size.
+    ///
+    /// Receiving goes on while the batch before is hashed and written. Each batch is added whole or not at all,
+    /// also when the request is dropped half way, so an interrupted upload can be resumed where it stands.
+    pub(crate) async fn append(
+        &self,
+        mut position: u64,
+        mut stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
+    ) -> Result<u64, AppendError> {
+        let mut batch = Vec::new();
+        let mut batch_size = 0;
+        let mut writing: Option<tokio::task::JoinHandle<Result<(), AppendError>>> = None;
+        let mut failure = None;
+        loop {
+            let received = stream.next().await;
+            let ended = match received {
+                Some(Ok(bytes)) => {
+                    batch_size += bytes.len();
+                    batch.push(bytes);
+                    false
+                }
+                Some(Err(error)) => {
+                    failure = Some(AppendError::Receive(error));
+                    true
+                }
+                None => true,
+            };
+            if batch_size < BATCH && !ended {
+                continue;
+            }
+            if let Some(writing) = writing.take() {
+                joined(writing.await)?;
+            }
+            if batch_size > 0 {
+                let writer = Arc::clone(&self.writer);
+                let path = self.path.clone();
+                let (bytes, start) = (std::mem::take(&mut batch), position);
+                writing = Some(tokio::task::spawn_blocking(move || add(&writer, start, &bytes, &path)));
+                position += std::mem::take(&mut batch_size) as u64;
+            }
+            if ended {
+                break;
+            }
+        }
+        if let Some(writing) = writing {
+            joined(writing.await)?;
+        }
+        failure.map_or(Ok(position), Err)
+    }
+
+    /// Ends the upload and compares what came with a digest; the size. Whatever comes later is refused.
+    pub(crate) async fn finish(&self, digest: &Digest) -> Result<Result<u64, Digest>> {
+        let writer = Arc::clone(&self.writer);
+        let digest = digest.clone();
+        let path = self.path.clone();
+        blocking(move || {
+            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(mut writer) = writer else {
+                let source = io::Error::new(io::ErrorKind::NotFound, "the upload has ended");
+                return Err(Error::BlobFile { operation: "finish", path, source });
+            };
+            let actual = if writer.algorithm == digest.algorithm() {
+                writer.hasher.finish()
+            } else {
+                hash_file(&mut writer.file, digest.algorithm()).map_err(file_error("read", &path))?
+            };
+            Ok(if actual == digest { Ok(writer.size) } else { Err(actual) })
+        })
+        .await
+    }
+
+    /// Removes the file.
+    pub(super) async fn discard(&self) -> Result<()> {
+        tokio::fs::remove_file(&self.path).await.map_err(file_error("remove", &self.path))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // It has been moved when the upload became a blob.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn joined(result: Result<Result<(), AppendError>, tokio::task::JoinError>) -> Result<(), AppendError> {
+    result.unwrap_or_else(|source| Err(AppendError::Store(Error::Task { source })))
+}
+
+/// Writes a batch at its position, then counts and hashes it. A batch whose write fails half way is overwritten
+/// by the next attempt.
+fn add(
+    writer: &Mutex<Option<Writer>>,
+    position: u64,
+    batch: &[Bytes],
+    path: &Path,
+) -> Result<(), AppendError> {
+    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(writer) = writer.as_mut() else { return Err(AppendError::Moved(0)) };
+    if writer.size != position {
+        return Err(AppendError::Moved(writer.size));
+    }
+    let written = writer
+        .file
+        .seek(SeekFrom::Start(position))
+        .and_then(|_| batch.iter().try_for_each(|bytes| writer.file.write_all(bytes)));
+    written.map_err(|source| AppendError::Store(file_error("write", path)(source)))?;
+    for bytes in batch {
+        writer.hasher.update(bytes);
+        writer.size += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+fn hash_file(file: &mut File, algorithm: Algorithm) -> io::Result<Digest> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut hasher = algorithm.hasher();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn pieces(content: &[u8]) -> impl Stream<Item = Result<Bytes, axum::Error>> + Unpin + use<> {
+        let pieces: Vec<_> = content.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        stream::iter(pieces)
+    }
+
+    #[tokio::test]
+    async fn what_is_added_is_hashed_under_any_algorithm() {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = StagingDirectory::open(root.path()).expect("opens");
+        let content: Vec<u8> = (0..3_000_000_u32).map(|position| (position % 241) as u8).collect();
+        for (first, last) in [(Algorithm::Sha256, Algorithm::Sha512), (Algorithm::Sha512, Algorithm::Sha512)]
+        {
+            let staged = directory.stage(first).expect("stages");
+            let (head, tail) = content.split_at(1_234_567);
+            assert_eq!(staged.append(0, pieces(head)).await.expect("adds"), head.len() as u64);
+            let error = staged.append(5, pieces(tail)).await.expect_err("wrong place");
+            assert!(matches!(error, AppendError::Moved(size) if size == head.len() as u64), "{error:?}");
+            staged.append(head.len() as u64, pieces(tail)).await.expect("adds");
+            let digest = Digest::of(last, &content);
+            assert_eq!(staged.finish(&digest).await.expect("finishes"), Ok(content.len() as u64));
+            let error = staged.append(content.len() as u64, pieces(b"late")).await.expect_err("finished");
+            assert!(matches!(error, AppendError::Moved(_)), "{error:?}");
+            let path = staged.path().to_owned();
+            drop(staged);
+            assert!(!path.exists());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_broken_connection_is_kept() {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = StagingDirectory::open(root.path()).expect("opens");
+        let staged = directory.stage(Algorithm::Sha256).expect("stages");
+        let broken = stream::iter([
+            Ok(Bytes::from_static(b"half")),
+            Err(axum::Error::new(io::Error::from(io::ErrorKind::ConnectionReset))),
+        ]);
+        let error = staged.append(0, broken).await.expect_err("broken");
+        assert!(matches!(error, AppendError::Receive(_)), "{error:?}");
+        assert_eq!(staged.size(), 4);
+        staged.append(4, pieces(b" more")).await.expect("resumes");
+        assert_eq!(staged.finish(&Digest::sha256(b"half more")).await.expect("finishes"), Ok(9));
+    }
+
+    #[test]
+    fn only_uploads_of_dead_processes_are_removed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let living = StagingDirectory::open(root.path()).expect("opens");
+        let staged = living.stage(Algorithm::Sha256).expect("stages");
+        let dead = root.path().join("0123456789abcdef");
+        std::fs::create_dir(&dead).expect("creates");
+        std::fs::write(dead.join("upload"), "half").expect("writes");
+        std::fs::write(root.path().join("0123456789abcdef.lock"), "").expect("writes");
+        let second = StagingDirectory::open(root.path()).expect("opens beside");
+        assert!(!dead.exists() && staged.path().exists());
+        drop((staged, living, second));
+        assert_eq!(std::fs::read_dir(root.path()).expect("reads").count(), 0);
+    }
+}

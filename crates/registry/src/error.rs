@@ -1,0 +1,92 @@
+//! What can go wrong with a registry outside of an answer to a client.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it is, which decides exit code and HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A setting, a path or a file is wrong.
+    Config,
+    /// It may work later.
+    Temporary,
+    /// The disk is full.
+    Full,
+    /// What was asked for is not there.
+    NotFound,
+    /// Our own fault, or the machine's.
+    Internal,
+}
+
+/// An operation of the registry that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] tidewaiter_db::Error),
+    /// A file of the blob store cannot be read, written or moved.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    BlobFile {
+        /// The verb, for example `write`.
+        operation: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The address of a blob store is none.
+    #[error("\"{url}\" is not a blob store: {reason}; give a directory, or a URL like s3://bucket/prefix")]
+    BlobUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The object store refused or failed.
+    #[error("cannot {operation} {object} in the object store: {source}")]
+    BlobObject {
+        /// The verb.
+        operation: &'static str,
+        /// Which object.
+        object: String,
+        /// Why not.
+        source: object_store::Error,
+    },
+    /// A background thread ended without an answer.
+    #[error("a task of the registry stopped: {source}")]
+    Task {
+        /// Why.
+        source: tokio::task::JoinError,
+    },
+}
+
+impl Error {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Database(error) => match error.kind() {
+                tidewaiter_db::ErrorKind::Config => ErrorKind::Config,
+                tidewaiter_db::ErrorKind::Full => ErrorKind::Full,
+                tidewaiter_db::ErrorKind::Temporary => ErrorKind::Temporary,
+                _ => ErrorKind::Internal,
+            },
+            Self::BlobFile { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+                _ => ErrorKind::Internal,
+            },
+            Self::BlobUrl { .. } => ErrorKind::Config,
+            Self::BlobObject { source, .. } => match source {
+                object_store::Error::NotFound { .. } => ErrorKind::NotFound,
+                object_store::Error::PermissionDenied { .. }
+                | object_store::Error::Unauthenticated { .. } => ErrorKind::Config,
+                _ => ErrorKind::Temporary,
+            },
+            Self::Task { .. } => ErrorKind::Internal,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The HTTP side: one module per resource of the distribution specification.
+//!
+//! Every request under `/v2/` comes through [`dispatch`], which reads the path ([`crate::route`]) and hands a
+//! [`Call`] to the resource.
+
+mod blobs;
+mod catalog;
+mod manifests;
+mod referrers;
+mod tags;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName};
+use axum::http::{Method, StatusCode, request};
+use axum::routing::any;
+use serde_json::json;
+
+use crate::events::Origin;
+use crate::registry::Shared;
+use crate::response::{ApiError, ApiResponse, json_response, set};
+use crate::route::Route;
+
+/// What a handler gives.
+type Answer = Result<ApiResponse, ApiError>;
+
+/// Tells clients that this is a registry.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// A request, read as far as all handlers need it.
+pub(crate) struct Call {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    query: Vec<(String, String)>,
+}
+
+impl Call {
+    fn new(shared: Arc<Shared>, parts: request::Parts) -> Self {
+        let query = parts.uri.query().unwrap_or("").as_bytes();
+        let query = url::form_urlencoded::parse(query).into_owned().collect();
+        Self { shared, method: parts.method, headers: parts.headers, query }
+    }
+
+    /// The first value of a query parameter.
+    pub(crate) fn query(&self, name: &'static str) -> Option<&str> {
+        self.query_all(name).next()
+    }
+
+    /// All values of a query parameter.
+    pub(crate) fn query_all(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A header as text; one that is not text is none.
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What the client tells of itself, for events.
+    pub(crate) fn origin(&self) -> Origin {
+        let text = |name| self.header(name).unwrap_or("").to_owned();
+        Origin {
+            id: format!("{:032x}", rand::random::<u128>()),
+            host: text(header::HOST),
+            method: self.method.to_string(),
+            user_agent: text(header::USER_AGENT),
+            user: None,
+        }
+    }
+
+    /// The size of a page that the client asks for with `n`.
+    pub(crate) fn page_size(&self) -> Result<Option<u32>, ApiError> {
+        let Some(text) = self.query("n") else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let message = format!("n={text} is not a number of entries");
+            ApiError::new(StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", message)
+        })
+    }
+
+    fn is_read(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+}
+
+/// Everything under `/v2/`.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v2", any(dispatch))
+        .route("/v2/", any(dispatch))
+        .route("/v2/{*rest}", any(dispatch))
+        .with_state(shared)
+}
+
+async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiResponse {
+    let (parts, body) = request.into_parts();
+    let route = Route::parse(parts.uri.path().trim_start_matches("/v2").trim_start_matches('/'));
+    let answer = match route {
+        Ok(Some(route)) => handle(&Call::new(shared, parts), body, route).await,
+        Ok(None) => Err(ApiError::not_found()),
+        Err(error) => Err(error),
+    };
+    let mut response = answer.unwrap_or_else(ApiError::into_response);
+    set(&mut response, API_VERSION, "registry/2.0");
+    response
+}
+
+async fn handle(call: &Call, body: Body, route: Route) -> Answer {
+    let method = call.method.clone();
+    if !call.is_read() && call.shared.options.read_only {
+        let message = "this registry is read-only";
+        return Err(ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, message));
+    }
+    match (route, method) {
+        (Route::Ping, Method::GET | Method::HEAD) => Ok(json_response(StatusCode::OK, &json!({}))),
+        (Route::Extensions, Method::GET | Method::HEAD) => catalog::extensions(),
+        (Route::Catalog, Method::GET | Method::HEAD) => catalog::list(call).await,
+        (Route::Tags(name), Method::GET | Method::HEAD) => tags::list(call, &name).await,
+        (Route::Referrers(name, digest), Method::GET | Method::HEAD) => {
+            referrers::list(call, &name, &digest).await
+        }
+        (Route::Manifest(name, target), Method::GET | Method::HEAD) => {
+            manifests::get(call, &name, &target).await
+        }
+        (Route::Manifest(name, target), Method::PUT) => manifests::put(call, body, &name, target).await,
+        (Route::Manifest(name, target), Method::DELETE) => manifests::delete(call, &name, target).await,
+        (Route::Blob(name, digest), Method::GET) => blobs::get(call, &name, &digest).await,
+        (Route::Blob(name, digest), Method::HEAD) => blobs::head(call, &name, &digest).await,
+        (Route::Blob(name, digest), Method::DELETE) => blobs::delete(call, &name, &digest).await,
+        (Route::Uploads(name), Method::POST) => uploads::begin(call, body, &name).await,
+        (Route::Upload(name, id), Method::GET | Method::HEAD) => uploads::status(call, &name, &id),
+        (Route::Upload(name, id), Method::PATCH) => uploads::append(call, body, &name, &id).await,
+        (Route::Upload(name, id), Method::PUT) => uploads::finish(call, body, &name, &id).await,
+        (Route::Upload(name, id), Method::DELETE) => uploads::cancel(call, &name, &id),
+        (route, method) => Err(wrong_method(&route, &method)),
+    }
+}
+
+fn wrong_method(route: &Route, method: &Method) -> ApiError {
+    let allowed = match route {
+        Route::Ping | Route::Catalog | Route::Extensions | Route::Tags(_) | Route::Referrers(..) => {
+            "GET, HEAD"
+        }
+        Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
+        Route::Blob(..) => "GET, HEAD, DELETE",
+        Route::Uploads(_) => "POST",
+        Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
+    };
+    ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, format!("{method} has no meaning here"))
+        .header(header::ALLOW, allowed)
+}
+
+/// Refuses deletes where they are switched off.
+fn check_deletes(call: &Call) -> Result<(), ApiError> {
+    if call.shared.options.deletes {
+        return Ok(());
+    }
+    let message = "deleting is switched off in this registry";
+    Err(ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, message))
+}
+
+/// The client has this content already (`If-None-Match`).
+fn is_known(call: &Call, digest: &tidewaiter_oci::Digest) -> bool {
+    let tags = call.header(header::IF_NONE_MATCH).unwrap_or("");
+    tags.split(',').any(|tag| tag.trim().trim_start_matches("W/").trim_matches('"') == digest.as_str())
+}

@@ -1,0 +1,62 @@
+//! The metadata store: what repositories hold, in a database, in transactions.
+//!
+//! Every transaction that writes begins with [`Metadata::begin`], which makes writers wait for each other on
+//! both engines. That keeps the rules simple: a manifest is stored only while the blobs it names are linked,
+//! tags never point nowhere, and events are numbered in the order of their commits.
+
+mod blobs;
+mod manifests;
+mod referrers;
+mod tags;
+
+use tidewaiter_db::{Db, Tx, args};
+
+use crate::error::Result;
+use crate::sql;
+pub(crate) use blobs::BlobRecord;
+pub(crate) use manifests::{PushOutcome, PushRequest};
+pub(crate) use referrers::{ReferrerCursor, ReferrerQuery};
+
+/// The metadata store.
+#[derive(Debug, Clone)]
+pub(crate) struct Metadata {
+    db: Db,
+}
+
+impl Metadata {
+    pub(crate) fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Begins a transaction that is alone among the registry's writers until it ends.
+    async fn begin(&self) -> Result<Tx> {
+        let mut tx = self.db.begin().await?;
+        tx.lock("registry").await?;
+        Ok(tx)
+    }
+
+    /// Names of repositories that hold manifests, after `last`, in byte order.
+    pub(crate) async fn catalog(&self, last: &str, limit: u32) -> Result<Vec<String>> {
+        let rows = self.db.fetch_all(sql::CATALOG, args![last, limit]).await?;
+        Ok(rows.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?)
+    }
+}
+
+/// The number of a repository, which is made when it is not there.
+async fn ensure_repository(tx: &mut Tx, name: &str, now: i64) -> Result<i64> {
+    Ok(tx.fetch_one(sql::ENSURE_REPOSITORY, args![name, now]).await?.i64(0)?)
+}
+
+/// The number of a repository.
+async fn find_repository(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
+    let row = tx.fetch_optional(sql::REPOSITORY, args![name]).await?;
+    Ok(row.map(|row| row.i64(0)).transpose()?)
+}
+
+fn size(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,73 @@
+//! How a registry is run. Plain fields: the binary fills them from arguments and environment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tells the time, in microseconds since 1970.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> i64 + Send + Sync>);
+
+impl Clock {
+    /// A clock that asks this function.
+    pub fn new(now: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Microseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// How a registry is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Everything that would change something is refused.
+    pub read_only: bool,
+    /// Manifests, tags and blobs can be deleted through the API.
+    pub deletes: bool,
+    /// The referrers API answers. Off, the registry behaves as those before distribution-spec 1.1: clients
+    /// keep lists of referrers under tags.
+    pub referrers: bool,
+    /// Deleting a manifest deletes what refers to it.
+    pub delete_referrers: bool,
+    /// An index may be pushed before all the manifests it lists.
+    pub sparse_indexes: bool,
+    /// Unfinished uploads at one time, over all clients; more get 429.
+    pub max_uploads: usize,
+    /// An upload that nothing was added to for this long is dropped.
+    pub upload_patience: Duration,
+    /// Bytes of small blobs and manifests kept in memory.
+    pub cache_bytes: usize,
+    /// A blob that no manifest points at is kept for this long after a client uploaded, mounted or asked for it.
+    pub grace: Duration,
+}
+
+impl Options {
+    /// The defaults: everything allowed, referrers on.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            read_only: false,
+            deletes: true,
+            referrers: true,
+            delete_referrers: true,
+            sparse_indexes: false,
+            max_uploads: 10_000,
+            upload_patience: Duration::from_secs(3600),
+            cache_bytes: 16 * 1024 * 1024,
+            grace: Duration::from_secs(24 * 3600),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The registry: what the handlers share, and what the rest of the program calls.
+
+use std::sync::Arc;
+
+use axum::Router;
+use bytes::Bytes;
+use tidewaiter_db::{Db, Wake};
+use tidewaiter_oci::{Digest, RepositoryName};
+
+use crate::blobs::BlobStore;
+use crate::cache::ByteCache;
+use crate::error::Result;
+use crate::events::{self, Event};
+use crate::handlers;
+use crate::metadata::Metadata;
+use crate::options::Options;
+use crate::repository::Repository;
+use crate::uploads::Uploads;
+
+/// A registry. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) metadata: Metadata,
+    pub(crate) blobs: BlobStore,
+    pub(crate) uploads: Uploads,
+    pub(crate) cache: ByteCache,
+    pub(crate) options: Options,
+}
+
+impl Registry {
+    /// Opens a registry over a database and a blob store that belong together.
+    pub async fn open(db: Db, blobs: BlobStore, options: Options) -> Result<Self> {
+        let shared = Shared {
+            metadata: Metadata::new(db),
+            blobs,
+            uploads: Uploads::new(options.max_uploads),
+            cache: ByteCache::new(options.cache_bytes),
+            options,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The HTTP side, everything under `/v2/`.
+    pub fn router(&self) -> Router {
+        handlers::router(Arc::clone(&self.shared))
+    }
+
+    /// Reads a repository without HTTP, straight from the stores.
+    #[must_use]
+    pub fn repository(&self, name: &RepositoryName) -> Repository {
+        Repository::new(Arc::clone(&self.shared), name.clone())
+    }
+
+    /// Up to `limit` events with numbers above `cursor`, in order. A reader that goes on after the last number it
+    /// has seen misses none, also while others push.
+    pub async fn events_after(&self, cursor: i64, limit: u32) -> Result<Vec<Event>> {
+        events::after(self.shared.metadata.db(), cursor, limit).await
+    }
+
+    /// Hears of new events: subscribe, read, wait, read again. On SQLite, events of other processes are not
+    /// heard: wait some seconds at most.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        events::subscribe(self.shared.metadata.db())
+    }
+}
+
+impl Shared {
+    /// The time, in microseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.options.clock.now()
+    }
+
+    /// The bytes of a manifest that was found to be there; `None` when it was deleted meanwhile.
+    pub(crate) async fn manifest_bytes(&self, digest: &Digest) -> Result<Option<Bytes>> {
+        if let Some(bytes) = self.cache.get(digest) {
+            return Ok(Some(bytes));
+        }
+        let bytes = self.metadata.content(digest).await?;
+        if let Some(bytes) = &bytes {
+            self.cache.insert(digest, bytes.clone());
+        }
+        Ok(bytes)
+    }
+}
