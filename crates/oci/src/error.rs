@@ -143,6 +143,21 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// ORAS's rule: an artifact of the 1.1 specification has a type.
+    #[error("missing artifact type for OCI image-spec v1.1 artifacts")]
+    MissingArtifactType,
+    /// Text that should be a media type is none.
+    #[error("invalid media type \"{media_type}\": expected the form type/subtype")]
+    InvalidMediaType {
+        /// What was given.
+        media_type: String,
+    },
+    /// No manifest can be made of what was given.
+    #[error("failed to pack the manifest: {reason}")]
+    PackManifest {
+        /// Why not.
+        reason: String,
+    },
     /// A layout or archive on disk is not one, or is broken.
     #[error("{} is not a usable OCI layout or image archive: {reason}", path.display())]
     InvalidStore {
@@ -253,6 +268,9 @@ impl Error {
             Self::ParseReference { .. }
             | Self::ParseDigest(_)
             | Self::ParsePlatform(_)
+            | Self::MissingArtifactType
+            | Self::InvalidMediaType { .. }
+            | Self::PackManifest { .. }
             | Self::AmbiguousImage { .. } => ErrorKind::User,
             Self::NotFound { .. } | Self::NoPlatform { .. } => ErrorKind::NotFound,
             Self::ReadManifest { .. }
