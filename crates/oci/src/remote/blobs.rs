@@ -47,8 +47,10 @@ impl Repository {
             repository: self.clone(),
             descriptor: descriptor.clone(),
             answer: None,
+            bulk: false,
             check: (offset == 0).then(|| Check::new(descriptor)),
             at: offset,
+            end: descriptor.size,
             known: 0,
             pacing: Pacing::new(&self.client.settings().retry),
         };
@@ -128,24 +130,59 @@ impl Reopen for RemoteBlob {
     }
 }
 
-/// A blob being read.
-struct Download {
+/// A blob, or a part of one, being read.
+pub(super) struct Download {
     repository: Repository,
     descriptor: Descriptor,
     /// The connection, while there is one.
     answer: Option<Answer>,
+    /// Over a connection of its own.
+    bulk: bool,
     /// Absent when the beginning was not read.
     check: Option<Check>,
     /// How far it was read, in bytes.
     at: u64,
+    /// How far it is to be read, in bytes.
+    end: u64,
     /// How much of what comes next was read before.
     known: u64,
     pacing: Pacing,
 }
 
 impl Download {
+    /// Opens a part of a blob, which cannot be checked by itself. A registry that ignores ranges is read from
+    /// the beginning to the end: see [`Download::take_whole`].
+    pub(super) async fn part(
+        repository: &Repository,
+        descriptor: &Descriptor,
+        part: std::ops::Range<u64>,
+    ) -> Result<Self> {
+        let mut download = Self {
+            repository: repository.clone(),
+            descriptor: descriptor.clone(),
+            answer: None,
+            bulk: true,
+            check: None,
+            at: part.start,
+            end: part.end,
+            known: 0,
+            pacing: Pacing::new(&repository.client.settings().retry),
+        };
+        download.connect().await?;
+        Ok(download)
+    }
+
+    /// The registry ignored the range and sends everything. Then everything is read.
+    pub(super) fn take_whole(&mut self) -> bool {
+        let whole = self.answer.as_ref().is_some_and(|answer| answer.status() == StatusCode::OK);
+        if whole {
+            self.end = self.descriptor.size;
+        }
+        whole
+    }
+
     /// The next piece, or the end, when everything was as it should be.
-    async fn next(&mut self) -> Result<Option<Bytes>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let Some(answer) = &mut self.answer else { return self.finish().map(|()| None) };
             match answer.chunk().await {
@@ -153,20 +190,11 @@ impl Download {
                     let known = usize::try_from(self.known).unwrap_or(usize::MAX).min(piece.len());
                     self.known -= known as u64;
                     piece.advance(known);
-                    if piece.is_empty() {
-                        continue;
+                    if !piece.is_empty() {
+                        return self.take(piece).map(Some);
                     }
-                    self.at += piece.len() as u64;
-                    if self.at > self.descriptor.size {
-                        return Err(self.wrong_size(self.at));
-                    }
-                    if let Some(check) = &mut self.check {
-                        check.update(&piece)?;
-                    }
-                    self.pacing.progressed();
-                    return Ok(Some(piece));
                 }
-                Ok(None) if self.at == self.descriptor.size => self.answer = None,
+                Ok(None) if self.at == self.end => self.answer = None,
                 Ok(None) => {
                     let reason = format!("it ended after {} of {} bytes", self.at, self.descriptor.size);
                     let error = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason);
@@ -175,6 +203,27 @@ impl Download {
                 Err(error) => self.reconnect(error).await?,
             }
         }
+    }
+
+    /// Counts and checks a piece that was not read before.
+    fn take(&mut self, mut piece: Bytes) -> Result<Bytes> {
+        let room = self.end - self.at;
+        if piece.len() as u64 > room {
+            if self.end == self.descriptor.size {
+                return Err(self.wrong_size(self.at + piece.len() as u64));
+            }
+            // What follows a part was not asked for, but sent by a registry that ignores ranges.
+            piece.truncate(usize::try_from(room).unwrap_or(piece.len()));
+        }
+        self.at += piece.len() as u64;
+        if let Some(check) = &mut self.check {
+            check.update(&piece)?;
+        }
+        if self.at == self.end && self.end < self.descriptor.size {
+            self.answer = None;
+        }
+        self.pacing.progressed();
+        Ok(piece)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -200,8 +249,7 @@ impl Download {
     }
 
     async fn connect(&mut self) -> Result<()> {
-        let (start, end) = (self.at, self.descriptor.size);
-        let answer = self.repository.get_range(&self.descriptor, start, end, false).await?;
+        let answer = self.repository.get_range(&self.descriptor, self.at, self.end, self.bulk).await?;
         // A registry that ignores ranges sends again what we have.
         self.known = if answer.status() == StatusCode::OK { self.at } else { 0 };
         self.answer = Some(answer);

@@ -10,8 +10,10 @@ mod auth;
 mod blobs;
 mod call;
 mod client;
+mod download;
 mod manifests;
 mod observer;
+mod positioned;
 mod referrers;
 mod registry;
 mod repository;
@@ -26,6 +28,7 @@ mod upload;
 mod warning;
 
 pub use client::Client;
+pub use download::FileTarget;
 pub use observer::{Excerpt, MAX_EXCERPT, Observer, RequestEvent, ResponseEvent, Silent, Wait};
 pub use registry::Registry;
 pub use repository::Repository;
@@ -33,3 +36,4 @@ pub use settings::{
     ClientCertificate, InvalidResolveRule, PlainHttp, ProxySettings, ReferrersMode, ResolveRule,
     RetrySettings, Settings, TransferSettings,
 };
+pub use tags::Pages;

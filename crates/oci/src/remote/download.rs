@@ -1,0 +1,272 @@
+//! Downloading blobs to files, large ones over several connections.
+//!
+//! Parts are asked for by range and written where they belong. Meanwhile a thread follows what is complete from
+//! the beginning on, reads it back (it is still in memory) and hashes it, so that the digest is known when the
+//! last part arrives. Registries that ignore ranges are read over the first connection alone.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use bytes::{Bytes, BytesMut};
+use tokio::task::JoinSet;
+
+use crate::descriptor::Descriptor;
+use crate::error::{Error, Result};
+use crate::remote::blobs::Download;
+use crate::remote::positioned::{read_at, write_all_at};
+use crate::remote::repository::Repository;
+use crate::verify::Check;
+
+/// How much is gathered before it is written, in bytes.
+const WRITE: usize = 1 << 20;
+
+/// How much is read back and hashed at a time, in bytes.
+const READ: usize = 256 << 10;
+
+/// A file to download to.
+#[derive(Clone)]
+pub struct FileTarget {
+    /// Open for reading and writing. It is written by position; where its cursor stands does not matter.
+    pub file: Arc<File>,
+    /// Its name, for messages.
+    pub path: PathBuf,
+    /// How many bytes of the blob are there already, from an attempt that failed.
+    pub existing: u64,
+    /// Is told of bytes that arrived, piece by piece.
+    pub progress: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
+impl Repository {
+    /// Downloads a blob to a file and checks it.
+    ///
+    /// When that fails, the file is cut to what is complete from its beginning on, so that its length is the
+    /// `existing` of another attempt. What was there already is checked with the rest; if it turns out to be
+    /// something else, the download begins again without it.
+    pub async fn fetch_to_file(&self, descriptor: &Descriptor, target: &FileTarget) -> Result<()> {
+        if descriptor.is_manifest() {
+            return Err(Error::Unsupported {
+                store: self.path(),
+                operation: "downloading manifests to files",
+            });
+        }
+        let there = target.file.metadata().map_err(|error| target.failed("inspect", error))?.len();
+        let existing = target.existing.min(there).min(descriptor.size);
+        let result = self.download(descriptor, target, existing).await;
+        match result {
+            Err(Error::DigestMismatch { .. }) if existing > 0 => {
+                target.truncate(0)?;
+                self.download(descriptor, target, 0).await
+            }
+            result => result,
+        }
+    }
+
+    async fn download(&self, descriptor: &Descriptor, target: &FileTarget, existing: u64) -> Result<()> {
+        let (complete, follower) = follow(descriptor, target);
+        let mut parts = Parts::new(self, descriptor, existing);
+        let transferred = self.transfer(descriptor, target, &mut parts, &complete).await;
+        drop(complete);
+        let checked =
+            follower.await.unwrap_or_else(|error| Err(target.failed("read", std::io::Error::other(error))));
+        match transferred.and(checked) {
+            Ok(()) => target.truncate(descriptor.size),
+            Err(error) => {
+                let keep = if matches!(error, Error::DigestMismatch { .. }) { 0 } else { parts.complete() };
+                // The first failure is the one to report.
+                let _ = target.truncate(keep);
+                Err(error)
+            }
+        }
+    }
+
+    /// Moves all parts, and tells how far the file is complete.
+    async fn transfer(
+        &self,
+        descriptor: &Descriptor,
+        target: &FileTarget,
+        parts: &mut Parts,
+        complete: &mpsc::Sender<u64>,
+    ) -> Result<()> {
+        // The thread that listens ends early only with an error, which is found there.
+        let _ = complete.send(parts.complete());
+        let Some(first) = parts.ranges.first().cloned() else { return Ok(()) };
+        let mut first = Download::part(self, descriptor, first).await?;
+        if first.take_whole() {
+            parts.merge();
+        }
+        let (written, mut news) = tokio::sync::mpsc::channel(64);
+        let next = Arc::new(AtomicUsize::new(1));
+        let ranges: Arc<[Range<u64>]> = parts.ranges.as_slice().into();
+        let mut workers = JoinSet::new();
+        let mut first = Some(first);
+        for _ in 0..self.client.settings().transfer.connections.clamp(1, ranges.len()) {
+            let worker = Worker {
+                repository: self.clone(),
+                descriptor: descriptor.clone(),
+                target: target.clone(),
+                ranges: Arc::clone(&ranges),
+                next: Arc::clone(&next),
+                written: written.clone(),
+            };
+            workers.spawn(worker.run(first.take()));
+        }
+        drop(written);
+        loop {
+            tokio::select! {
+                Some((part, bytes)) = news.recv() => {
+                    parts.written[part] += bytes;
+                    (target.progress)(bytes);
+                    let _ = complete.send(parts.complete());
+                }
+                Some(ended) = workers.join_next() => {
+                    ended.map_err(|error| target.failed("write", std::io::Error::other(error)))??;
+                }
+                else => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The parts of a download.
+struct Parts {
+    ranges: Vec<Range<u64>>,
+    /// Bytes written, by part.
+    written: Vec<u64>,
+    existing: u64,
+    /// Parts that are complete from the first one on.
+    done: usize,
+}
+
+impl Parts {
+    fn new(repository: &Repository, descriptor: &Descriptor, existing: u64) -> Self {
+        let transfer = &repository.client.settings().transfer;
+        let left = descriptor.size - existing;
+        let part = if left < transfer.parallel_from { left } else { transfer.part }.max(1);
+        let mut ranges = Vec::new();
+        let mut start = existing;
+        while start < descriptor.size {
+            let end = start.saturating_add(part).min(descriptor.size);
+            ranges.push(start..end);
+            start = end;
+        }
+        Self { written: vec![0; ranges.len()], ranges, existing, done: 0 }
+    }
+
+    /// One part only.
+    fn merge(&mut self) {
+        let end = self.ranges.last().map_or(self.existing, |last| last.end);
+        self.ranges.clear();
+        self.ranges.push(self.existing..end);
+        self.written = vec![0];
+    }
+
+    /// Up to where the file is complete, in bytes.
+    fn complete(&mut self) -> u64 {
+        while self
+            .ranges
+            .get(self.done)
+            .is_some_and(|range| range.end - range.start == self.written[self.done])
+        {
+            self.done += 1;
+        }
+        match self.ranges.get(self.done) {
+            Some(range) => range.start + self.written[self.done],
+            None => self.ranges.last().map_or(self.existing, |last| last.end),
+        }
+    }
+}
+
+/// Downloads one part after another.
+struct Worker {
+    repository: Repository,
+    descriptor: Descriptor,
+    target: FileTarget,
+    ranges: Arc<[Range<u64>]>,
+    /// The next part nobody has begun.
+    next: Arc<AtomicUsize>,
+    written: tokio::sync::mpsc::Sender<(usize, u64)>,
+}
+
+impl Worker {
+    async fn run(self, begun: Option<Download>) -> Result<()> {
+        if let Some(download) = begun {
+            self.part(0, download).await?;
+        }
+        loop {
+            let part = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(range) = self.ranges.get(part).cloned() else { return Ok(()) };
+            let download = Download::part(&self.repository, &self.descriptor, range).await?;
+            self.part(part, download).await?;
+        }
+    }
+
+    async fn part(&self, part: usize, mut download: Download) -> Result<()> {
+        let mut at = self.ranges[part].start;
+        let mut gathered = BytesMut::with_capacity(WRITE);
+        loop {
+            let piece = download.next().await?;
+            let ended = piece.is_none();
+            gathered.extend_from_slice(&piece.unwrap_or_default());
+            if gathered.len() >= WRITE || (ended && !gathered.is_empty()) {
+                let length = gathered.len() as u64;
+                self.write(gathered.split().freeze(), at).await?;
+                gathered.reserve(WRITE);
+                at += length;
+                // Nobody listens any more when another worker failed.
+                let _ = self.written.send((part, length)).await;
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn write(&self, bytes: Bytes, at: u64) -> Result<()> {
+        let file = Arc::clone(&self.target.file);
+        let written = tokio::task::spawn_blocking(move || write_all_at(&file, &bytes, at)).await;
+        written.map_err(std::io::Error::other).flatten().map_err(|error| self.target.failed("write", error))
+    }
+}
+
+/// Starts the thread that hashes what is complete, as far as it is told, and compares at the end.
+fn follow(
+    descriptor: &Descriptor,
+    target: &FileTarget,
+) -> (mpsc::Sender<u64>, tokio::task::JoinHandle<Result<()>>) {
+    let (complete, told) = mpsc::channel();
+    let (descriptor, target) = (descriptor.clone(), target.clone());
+    let follower = tokio::task::spawn_blocking(move || {
+        let mut check = Check::new(&descriptor);
+        let mut buffer = vec![0; READ];
+        let mut at = 0;
+        while let Ok(end) = told.recv() {
+            while at < end {
+                let room = usize::try_from(end - at).unwrap_or(READ).min(READ);
+                let read = read_at(&target.file, &mut buffer[..room], at);
+                let read = read.map_err(|error| target.failed("read", error))?;
+                if read == 0 {
+                    let reason = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+                    return Err(target.failed("read back", reason));
+                }
+                check.update(&buffer[..read])?;
+                at += read as u64;
+            }
+        }
+        // A transfer that failed has its own error.
+        if at < descriptor.size { Ok(()) } else { check.end() }
+    });
+    (complete, follower)
+}
+
+impl FileTarget {
+    fn failed(&self, operation: &'static str, source: std::io::Error) -> Error {
+        Error::File { operation, path: self.path.clone(), source }
+    }
+
+    fn truncate(&self, length: u64) -> Result<()> {
+        self.file.set_len(length).map_err(|error| self.failed("resize", error))
+    }
+}

@@ -1,0 +1,10 @@
+//! The remote half against servers that misbehave in ways real ones do: challenges, redirects, half answers,
+//! cut connections, lost updates.
+
+mod answers;
+mod auth;
+mod downloads;
+mod lists;
+mod server;
+mod tls;
+mod uploads;
