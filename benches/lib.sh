@@ -34,7 +34,7 @@ begin() {
     : >"$record"
     say "# $1"
     say
-    say "- $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD), $("$tidewaiter" --version 2>/dev/null || echo 'no version')"
+    say "- $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD), $("$tidewaiter" --version 2>/dev/null | head -1 || echo 'no version')"
     say "- $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(free -g | awk '/^Mem/ {print $2}') GiB, $(grep -c '\bsha_ni\b' /proc/cpuinfo || true) of them with SHA instructions"
     say "- $(. /etc/os-release && echo "$PRETTY_NAME"), Linux $(uname -r), load before: $(cut -d' ' -f1-3 /proc/loadavg)"
     say "- $(basename "$0"), $runs runs of each, median (fastest to slowest)"
@@ -117,19 +117,21 @@ counted() {
     say "| $label | $(awk '!/^connections/ && $2 != "ping" {printf "%s%s %s %s", s, $3, $1, $2; s=", "}' "$work/counts") |"
 }
 
+# Time on the clock says what a user waits; time on the processors says more on a machine that has other work.
 heading() {
-    say "| case | seconds | command |"
-    say "|---|---|---|"
+    say "| case | seconds | CPU seconds | command |"
+    say "|---|---|---|---|"
 }
 
-# timed LABEL COMMAND [PREPARE]: one line of the table; sets `median`.
+# timed LABEL COMMAND [PREPARE]: one line of the table; sets `median`. CPU is that of the command alone: a
+# server's is not in it.
 timed() {
     local label=$1 command=$2 prepare=${3:-true}
     hyperfine --warmup 1 --runs "$runs" --style none --export-json "$work/timed.json" \
         --prepare "$prepare" "$command" >/dev/null 2>"$work/errors" || die "$command: $(cat "$work/errors")"
     median=$(jq -r '.results[0].median' "$work/timed.json")
-    say "| $label | $(jq -r '.results[0] | [.median, .min, .max] | map(. * 1000 | round / 1000) |
-        "\(.[0]) (\(.[1]) to \(.[2]))"' "$work/timed.json") | \`$(shown "$command")\` |"
+    say "| $label | $(jq -r '.results[0] | [.median, .min, .max, .user + .system] | map(. * 1000 | round / 1000) |
+        "\(.[0]) (\(.[1]) to \(.[2])) | \(.[3])"' "$work/timed.json") | \`$(shown "$command")\` |"
 }
 
 # A command without the places of this machine.
@@ -146,6 +148,11 @@ peak() {
 # peak_of PROCESS: the most memory a server has held so far, in MiB.
 peak_of() {
     awk '/^VmHWM/ {printf "%.0f", $2 / 1024}' "/proc/$1/status"
+}
+
+# cpu_of PROCESS: the processor time a server has used so far, in seconds.
+cpu_of() {
+    awk -v tick="$(getconf CLK_TCK)" '{sub(/.*\) /, ""); print ($12 + $13) / tick}' "/proc/$1/stat"
 }
 
 ratio() {

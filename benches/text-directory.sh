@@ -23,7 +23,7 @@ serve_ours "$work/ours"
 heading
 timed "push" "cd $work && $tidewaiter artifact push --plain-http --no-tty $host/text:\$RANDOM text"
 push=$median
-say "| | peak memory $(cd "$work" && peak "$tidewaiter artifact push --plain-http --no-tty $host/text:v1 text") MiB | |"
+say "| | peak memory $(cd "$work" && peak "$tidewaiter artifact push --plain-http --no-tty $host/text:v1 text") MiB | | |"
 timed "pull" "$tidewaiter artifact pull --plain-http --no-tty $host/text:v1 -o $work/pulled" "rm -rf $work/pulled"
 diff -r "$work/text" "$work/pulled/text" || die "what was pulled is not what was pushed"
 timed "floor: tar" "tar -C $work -cf - text | cat"
