@@ -9,7 +9,8 @@ mod toc;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use builder::Builder;
-pub(crate) use toc::{Entry, Toc};
+pub use toc::Entry;
+pub(crate) use toc::Toc;
 
 use crate::model::{Component, ComponentKind, Problem, SourcePackage};
 
@@ -100,6 +101,13 @@ const STORED_LEVEL: i32 = 1;
 const STORED_LIMIT: u64 = 1 << 30;
 
 impl Fragment {
+    /// What the layer does to the file system: a path without leading slash and what happens there, in the order
+    /// of the archive.
+    pub fn entries(&self) -> impl Iterator<Item = (String, Entry<'_>)> {
+        let mut reader = self.toc.reader();
+        std::iter::from_fn(move || reader.next().map(|(path, entry)| (path.to_owned(), entry)))
+    }
+
     /// The fragment as compressed bytes for a cache. About 20 bytes per file of the layer.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -44,23 +44,20 @@ pub fn read(reader: impl Read, source: &LayerSource, limits: &Limits) -> Result<
     let mut builder = Builder::new(limits);
     let mut name = String::new();
     while let Some(member) = walk.next(&mut builder.problems)? {
-        match path::clean(walk.name(), &mut name) {
+        let reason = match path::clean(walk.name(), &mut name) {
+            _ if matches!(member.kind, Kind::Unknown) => "its type is one that runtimes do not unpack",
             // The root itself: there is nothing to know about it.
-            Ok(()) if name.is_empty() => {}
-            Ok(()) => add(&mut walk, member, &name, &mut builder)?,
-            Err(bad) => {
-                let mut printable = String::new();
-                path::push_printable(
-                    walk.name().get(..path::MAX_PATH).unwrap_or(walk.name()),
-                    &mut printable,
-                );
-                let reason = match bad {
-                    BadPath::Escapes => "the name leads out of the image; the entry is skipped",
-                    BadPath::TooLong => "the name is longer than any path can be; the entry is skipped",
-                };
-                builder.problems.byte(Some(&printable), member.offset, reason);
+            Ok(()) if name.is_empty() => continue,
+            Ok(()) => {
+                add(&mut walk, member, &name, &mut builder)?;
+                continue;
             }
-        }
+            Err(BadPath::Escapes) => "the name leads out of the image",
+            Err(BadPath::TooLong) => "the name is longer than any path can be",
+        };
+        let mut printable = String::new();
+        path::push_printable(walk.name().get(..path::MAX_PATH).unwrap_or(walk.name()), &mut printable);
+        builder.problems.byte(Some(&printable), member.offset, format!("{reason}; the entry is skipped"));
     }
     let sizes = walk.finish(&mut builder.problems)?;
     Ok(builder.finish(sizes.diff_id, sizes.stored, sizes.uncompressed))
@@ -115,13 +112,8 @@ fn add<R: Read>(
             }
             builder.entry(name, Entry::File);
         }
-        Kind::Unknown(flag) => {
-            let reason = format!(
-                "the entry is of type {:?}, which runtimes do not unpack; it is skipped",
-                char::from(flag)
-            );
-            builder.problems.byte(Some(name), member.offset, reason);
-        }
+        // Told by the caller.
+        Kind::Unknown => {}
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub mod rootfs;
 pub mod sbom;
 
 pub use error::ReadError;
-pub use fragment::{FRAGMENT_VERSION, Fragment, StaleFragment};
+pub use fragment::{Entry, FRAGMENT_VERSION, Fragment, StaleFragment};
 pub use layer::LayerSource;
 pub use limits::Limits;
 pub use merge::{ManifestFacts, merge};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an entry of a layer does to the file system below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry<'a> {
+pub enum Entry<'a> {
     /// A directory is there from now on; a file or link of that name is gone.
     Directory,
     /// A file nobody asked for; whatever had that name is gone.

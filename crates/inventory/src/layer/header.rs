@@ -3,6 +3,8 @@
 //! Every common container runtime unpacks layers with that reader, so what it sees is what will run. The
 //! layouts are POSIX `ustar`, GNU (the same magic with a space), star and the one before magics.
 
+use std::ops::Range;
+
 use super::tape::BLOCK;
 
 /// A header block with a valid checksum.
@@ -16,6 +18,17 @@ enum Layout {
     Star,
     Gnu,
 }
+
+/// The fields that are numbers, with their names.
+const NUMBERS: [(&str, Range<usize>); 7] = [
+    ("mode", 100..108),
+    ("user", 108..116),
+    ("group", 116..124),
+    ("size", 124..136),
+    ("time", 136..148),
+    ("device", 329..337),
+    ("device", 337..345),
+];
 
 /// Why a block is not a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +55,22 @@ impl<'a> Header<'a> {
         if stated != header.checksum(u64::from) && stated != header.checksum(|byte| byte as i8 as u64) {
             return Err(BadHeader::Checksum);
         }
-        for (field, range) in
-            [("mode", 100..108), ("user", 108..116), ("group", 116..124), ("time", 136..148)]
-        {
-            number(&block[range]).ok_or(BadHeader::Number(field))?;
-        }
-        if header.layout() != Layout::V7 {
-            number(&block[329..337]).ok_or(BadHeader::Number("device"))?;
-            number(&block[337..345]).ok_or(BadHeader::Number("device"))?;
+        // Before magics there were no device numbers.
+        let fields = if header.layout() == Layout::V7 { &NUMBERS[..5] } else { &NUMBERS[..] };
+        for (name, range) in fields {
+            number(&block[range.clone()]).ok_or(BadHeader::Number(name))?;
         }
         Ok(header)
+    }
+
+    /// Whether every reader understands the numbers: not those after a NUL, in base 256 only what GNU tar itself
+    /// writes, and none that is nonsense, whether the layout has it or not.
+    pub(crate) fn has_common_numbers(&self) -> bool {
+        NUMBERS.iter().map(|(_, range)| &self.0[range.clone()]).all(|field| match field[0] {
+            0 => field.iter().all(|byte| matches!(byte, b' ' | 0)),
+            0x80 | 0xff => true,
+            first => first & 0x80 == 0 && number(field).is_some(),
+        })
     }
 
     /// The sum of all bytes with the checksum field as spaces. Some old writers added signed bytes.
@@ -78,6 +97,11 @@ impl<'a> Header<'a> {
         number(&self.0[124..136]).and_then(|size| u64::try_from(size).ok()).ok_or(BadHeader::Number("size"))
     }
 
+    /// The name without its prefix.
+    pub(crate) fn plain_name(&self) -> &'a [u8] {
+        until_nul(&self.0[..100])
+    }
+
     /// Appends the name, with its prefix where the layout has one. False when other readers see another name.
     pub(crate) fn name_into(&self, into: &mut Vec<u8>) -> bool {
         let field = until_nul(&self.0[345..500]);
@@ -94,7 +118,7 @@ impl<'a> Header<'a> {
             into.extend_from_slice(prefix);
             into.push(b'/');
         }
-        into.extend_from_slice(until_nul(&self.0[..100]));
+        into.extend_from_slice(self.plain_name());
         agreed
     }
 
@@ -112,9 +136,9 @@ impl<'a> Header<'a> {
         until_nul(&self.0[157..257])
     }
 
-    /// Whether blocks with more of an old GNU sparse map follow.
-    pub(crate) fn has_more_sparse_map(&self) -> bool {
-        self.0[482] != 0
+    /// Whether blocks with more of an old GNU sparse map follow; `None` when the layout has no such map.
+    pub(crate) fn has_more_sparse_map(&self) -> Option<bool> {
+        (self.layout() == Layout::Gnu).then_some(self.0[482] != 0)
     }
 }
 

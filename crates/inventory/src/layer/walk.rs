@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     /// A device or a pipe.
     Special,
     /// A type that runtimes do not unpack.
-    Unknown(u8),
+    Unknown,
 }
 
 /// A member whose data, if any, is next on the tape. Its names are in the [`Walk`].
@@ -207,11 +207,10 @@ impl<R: Read> Walk<R> {
         self.name.clear();
         let mut agreed = header.name_into(&mut self.name);
         replace(&mut self.link, Some(header.link()));
-        let ends_with_slash = self.name.ends_with(b"/");
         replace(&mut self.name, extensions.name());
         replace(&mut self.link, extensions.link());
-        agreed &= extensions.agree();
-        agreed &= header.type_flag() != 0 || ends_with_slash == self.name.ends_with(b"/");
+        agreed &= header.has_common_numbers() && extensions.agree();
+        agreed &= header.type_flag() != 0 || header.plain_name().ends_with(b"/") == self.name.ends_with(b"/");
 
         let mut kind = kind(header.type_flag(), &self.name);
         let mut size = header_size;
@@ -229,10 +228,15 @@ impl<R: Read> Walk<R> {
             path::push_printable(&self.name, &mut name);
             problems.byte(Some(&name), offset, CONTRADICTION);
         }
-        if header.type_flag() == b'S' && header.has_more_sparse_map() {
-            self.pass_sparse_map(offset)?;
+        if header.type_flag() == b'S' {
+            let more = header.has_more_sparse_map();
+            let more =
+                more.ok_or_else(|| self.tape.corrupt(offset, "a sparse file in a layout that has none"))?;
+            if more {
+                self.pass_sparse_map(offset)?;
+            }
         }
-        let has_data = matches!(kind, Kind::File | Kind::SparseFile | Kind::Unknown(_));
+        let has_data = matches!(kind, Kind::File | Kind::SparseFile | Kind::Unknown);
         self.set_data(if has_data { size } else { 0 });
         Ok(Member { kind, size: self.data, offset })
     }
@@ -288,7 +292,7 @@ fn kind(type_flag: u8, name: &[u8]) -> Kind {
         b'3' | b'4' | b'6' => Kind::Special,
         b'5' => Kind::Directory,
         b'S' => Kind::SparseFile,
-        other => Kind::Unknown(other),
+        _ => Kind::Unknown,
     }
 }
 
@@ -340,7 +344,7 @@ impl Pax {
     /// Takes one record; `None` when it cannot be one.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         let is_text = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
-        if (if is_text { value } else { key }).contains(&0) {
+        if key.is_empty() || (if is_text { value } else { key }).contains(&0) {
             return None;
         }
         let given = || (!value.is_empty()).then(|| value.to_vec());
