@@ -8,6 +8,8 @@ pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 pub(crate) const HOME: &str = "HOME";
 /// Directory of the user's data, in place of `~/.local/share`.
 pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// Directory of the session's files, where Podman keeps `containers/auth.json`.
+pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// What is logged, in `tracing` filter syntax: `info`, `tidewaiter_platform=debug,warn`, …
 pub(crate) const TIDEWAITER_LOG: &str = "TIDEWAITER_LOG";
 
@@ -29,9 +31,14 @@ pub(crate) fn data_home() -> PathBuf {
     base.unwrap_or_default().join("tidewaiter")
 }
 
-/// The time now, in microseconds since the epoch: the one clock that everything else is handed.
-pub(crate) fn now() -> i64 {
+/// The time now: the one clock that everything else is handed.
+pub(crate) fn timestamp() -> jiff::Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is the one home of the time")]
     let now = jiff::Timestamp::now();
-    now.as_microsecond()
+    now
+}
+
+/// The time now, in microseconds since the epoch.
+pub(crate) fn now() -> i64 {
+    timestamp().as_microsecond()
 }

@@ -113,7 +113,7 @@ fn read_file(path: &Path, record_source: &str, receive: &mut Receiver<'_>) -> Re
     }
 }
 
-/// Reads a file of text: EPSS scores, the KEV catalogue or one record.
+/// Reads a file of text: EPSS scores, the KEV catalogue, one record, or a record a line.
 fn read_text(
     path: &Path,
     mut reader: impl BufRead,
@@ -129,19 +129,75 @@ fn read_text(
         return Ok(false);
     }
     let mut json = Vec::new();
-    reader.take(MAX_DOCUMENT + 1).read_to_end(&mut json).map_err(|source| cannot_read(path, source))?;
+    read_line(path, &mut reader, &mut json)?;
+    if serde_json::from_slice::<serde::de::IgnoredAny>(&json).is_ok() {
+        return read_lines(path, reader, json, record_source, receive);
+    }
+    let limit = (MAX_DOCUMENT + 1).saturating_sub(json.len() as u64);
+    reader.take(limit).read_to_end(&mut json).map_err(|source| cannot_read(path, source))?;
+    check_length(path, &json)?;
+    read_document(path, &name, &json, record_source, receive)
+}
+
+/// Reads JSON Lines: a document a line. A file of one document in one line is one of these.
+fn read_lines(
+    path: &Path,
+    mut reader: impl BufRead,
+    mut line: Vec<u8>,
+    record_source: &str,
+    receive: &mut Receiver<'_>,
+) -> Result<bool, Error> {
+    let file = base_name(path);
+    // The records of a file of many are its own, not its directory's.
+    let mut source = record_source;
+    let mut number = 0_u64;
+    let mut known = false;
+    while !line.is_empty() {
+        number += 1;
+        let mut next = Vec::new();
+        read_line(path, &mut reader, &mut next)?;
+        if number == 1 && !next.is_empty() {
+            source = &file;
+        }
+        if !line.iter().all(u8::is_ascii_whitespace) {
+            let name = format!("{file} line {number}");
+            known |= read_document(path, &name, &line, source, receive)?;
+        }
+        line = next;
+    }
+    Ok(known)
+}
+
+fn read_line(path: &Path, reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<(), Error> {
+    let mut bounded = reader.take(MAX_DOCUMENT + 1);
+    bounded.read_until(b'\n', line).map_err(|source| cannot_read(path, source))?;
+    check_length(path, line)
+}
+
+fn check_length(path: &Path, json: &[u8]) -> Result<(), Error> {
     if json.len() as u64 > MAX_DOCUMENT {
         return Err(Error::BadInput { path: path.to_owned(), reason: too_long() });
     }
-    match Document::of(&json) {
+    Ok(())
+}
+
+/// Hands on one JSON document; `false` when it is none of the known kinds.
+fn read_document(
+    path: &Path,
+    name: &str,
+    json: &[u8],
+    record_source: &str,
+    receive: &mut Receiver<'_>,
+) -> Result<bool, Error> {
+    match Document::of(json) {
         Ok(Document::Kev) => {
-            let catalogue = kev::Catalogue::parse(&json)
+            let catalogue = kev::Catalogue::parse(json)
                 .map_err(|error| Error::BadInput { path: path.to_owned(), reason: error.to_string() })?;
-            receive(Origin { source: &name, kind: SourceKind::Kev }, Item::Kev(catalogue))?;
+            receive(Origin { source: &base_name(path), kind: SourceKind::Kev }, Item::Kev(catalogue))?;
             Ok(true)
         }
         Ok(Document::Record) => {
-            receive_record(Origin { source: record_source, kind: SourceKind::Osv }, &name, &json, receive)?;
+            receive_record(Origin { source: record_source, kind: SourceKind::Osv }, name, json, receive)?;
             Ok(true)
         }
         Ok(Document::Other) => Ok(false),

@@ -1,0 +1,40 @@
+//! The commands, one file each.
+
+mod cves;
+pub(crate) mod db;
+mod image;
+mod login_link;
+mod registry;
+mod sbom;
+mod up;
+
+use clap::Subcommand;
+
+use crate::ui::Ui;
+
+/// What the program can do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Up(up::Args),
+    Sbom(sbom::Args),
+    Cves(cves::Args),
+    #[command(subcommand)]
+    Db(db::Command),
+    #[command(subcommand)]
+    Registry(registry::Command),
+    LoginLink(login_link::Args),
+}
+
+impl Command {
+    /// Runs the command.
+    pub(crate) async fn run(self, ui: Ui) -> anyhow::Result<()> {
+        match self {
+            Self::Up(args) => up::run(args, ui).await,
+            Self::Sbom(args) => sbom::run(args, ui).await,
+            Self::Cves(args) => cves::run(args, ui).await,
+            Self::Db(command) => db::run(command, ui).await,
+            Self::Registry(command) => registry::run(command, ui).await,
+            Self::LoginLink(args) => login_link::run(args, ui).await,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `tidewaiter up`: the platform with its registry and its pages, in one process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tidewaiter_platform::access::{Access, OwnerToken};
+use tidewaiter_platform::advisories::Advisories;
+use tidewaiter_platform::clock::Clock;
+use tidewaiter_platform::objects::Objects;
+use tidewaiter_platform::{Platform, pipeline};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::db::FILE;
+use super::registry;
+use crate::serve::{DataDirectory, listen, stop_on_signal};
+use crate::ui::Ui;
+use crate::{demo, environment};
+
+/// Start the platform: registry, analysis, dashboard and API
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where everything is kept; made when it is not there
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address of the dashboard and the API
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Address of the embedded registry
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    registry_listen: SocketAddr,
+    /// Push a few small images with known holes, and use the advisories that come with them
+    #[arg(long)]
+    demo: bool,
+}
+
+/// Where data is kept when nobody says.
+pub(crate) fn default_data(demo: bool) -> PathBuf {
+    environment::data_home().join(if demo { "demo" } else { "data" })
+}
+
+/// Runs the command until it is asked to end.
+pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
+    let data = args.data.clone().unwrap_or_else(|| default_data(args.demo));
+    let directory = DataDirectory::open(&data)?;
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let web_listener = listen(args.listen, "--listen").await?;
+    let registry_listener = listen(args.registry_listen, "--registry-listen").await?;
+    let (token, token_is_new) = OwnerToken::load_or_create(directory.path())?;
+    let platform = Arc::new(open(&directory, &token, registry_listener.local_addr()?).await?);
+    if args.demo {
+        demo::build_advisories(&directory)?;
+    }
+    platform.advisories.refresh().await;
+    greet(ui, &platform, &directory, &web_listener, token_is_new.then_some(&token)).await?;
+    let pushing = args.demo.then(|| tokio::spawn(demo::push(platform.registry_address.clone())));
+    let ended = serve(platform, web_listener, registry_listener, &stop).await;
+    if let Some(pushing) = pushing {
+        pushing.abort();
+    }
+    ended
+}
+
+async fn open(
+    directory: &DataDirectory,
+    token: &OwnerToken,
+    registry_address: SocketAddr,
+) -> Result<Platform> {
+    let (db, registry) = registry::open(directory).await?;
+    let objects = directory.join("objects");
+    std::fs::create_dir_all(&objects).with_context(|| format!("{} cannot be made", objects.display()))?;
+    let store = object_store::local::LocalFileSystem::new_with_prefix(&objects)
+        .with_context(|| format!("{} cannot be used", objects.display()))?
+        .with_fsync(true);
+    let clock = Clock::new(environment::now);
+    Ok(Platform {
+        access: Access::new(db.clone(), clock.clone(), token),
+        db,
+        registry,
+        registry_address: registry_address.to_string(),
+        objects: Objects::new(Arc::new(store)),
+        advisories: Advisories::new(directory.join(FILE)),
+        clock,
+        instance: format!("{}-{}", std::process::id(), environment::now()),
+    })
+}
+
+/// Says where everything is.
+async fn greet(
+    ui: Ui,
+    platform: &Platform,
+    directory: &DataDirectory,
+    web: &TcpListener,
+    new_token: Option<&OwnerToken>,
+) -> Result<()> {
+    let address = web.local_addr()?;
+    let code = platform.access.new_login_code().await?;
+    ui.line(format_args!("Tidewaiter {}", env!("CARGO_PKG_VERSION")));
+    ui.line(format_args!("  Dashboard    http://{address}/login?code={code}  (works once, for 15 minutes)"));
+    ui.line(format_args!("  API          http://{address}/api/v1/images"));
+    ui.line(format_args!("  Registry     {}", platform.registry_address));
+    ui.line(format_args!("  Data         {}", directory.path().display()));
+    if let Some(token) = new_token {
+        ui.line(format_args!("  Owner token  {}  (shown once, kept in owner-token)", token.as_str()));
+    }
+    match platform.advisories.current() {
+        Some(database) => ui.line(format_args!("  Advisories   {} records", database.advisories())),
+        None => {
+            let data = directory.path().display();
+            ui.line(format_args!(
+                "  Advisories   none; make them with `tidewaiter db build --data {data} --from PATH…`"
+            ));
+        }
+    }
+    if let Some(failure) = platform.advisories.failure() {
+        ui.note(format_args!("Warning: {failure}"));
+    }
+    ui.line("Press Ctrl-C to stop.");
+    Ok(())
+}
+
+async fn serve(
+    platform: Arc<Platform>,
+    web: TcpListener,
+    registry_listener: TcpListener,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let pages = axum::serve(web, tidewaiter_web::router(platform.clone()))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let pages = async {
+        let ended = pages.await.context("the dashboard ended");
+        stop.cancel();
+        ended
+    };
+    let registry = async {
+        let ended = registry::serve(&platform.registry, registry_listener, stop.clone()).await;
+        stop.cancel();
+        ended
+    };
+    let (pages, registry, ()) = tokio::join!(pages, registry, pipeline::run(platform.clone(), stop.clone()));
+    platform.db.close().await;
+    pages.and(registry)
+}

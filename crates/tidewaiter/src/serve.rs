@@ -1,0 +1,81 @@
+//! What every server command needs: a data directory of its own, sockets, the end by signal.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// A data directory that this process alone serves from; others are kept out until it ends.
+#[derive(Debug)]
+pub(crate) struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Makes the directory when it is not there, readable by its owner alone, and locks it.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+            format!("the data directory {shown} cannot be made; choose another with --data")
+        })?;
+        let lock = File::create(path.join("lock")).with_context(|| {
+            format!("the data directory {shown} cannot be written to; choose another with --data")
+        })?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!(
+                    "another tidewaiter serves from {shown}; stop it, or choose another directory with --data"
+                )
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("the data directory {shown} cannot be locked"));
+            }
+        }
+        let path =
+            fs::canonicalize(path).with_context(|| format!("the data directory {shown} cannot be found"))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// A path in the directory.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Listens on an address; `flag` is the flag that chooses another one.
+pub(crate) async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "this port needs more rights".to_owned(),
+            _ => error.to_string(),
+        };
+        anyhow::anyhow!("{address} cannot be listened on: {why}; choose another address with {flag}")
+    })
+}
+
+/// Cancels `stop` when the process is asked to end.
+pub(crate) fn stop_on_signal(stop: CancellationToken) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be heard")?;
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}

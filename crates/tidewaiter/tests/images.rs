@@ -1,0 +1,110 @@
+//! `sbom`, `cves` and `db` from outside, on images in layouts, archives and directories.
+
+mod harness;
+
+use std::path::{Path, PathBuf};
+
+use harness::{fail, succeed, write_advisories};
+use serde_json::Value;
+use tidewaiter_oci::content::{Content, Push as _, Tag as _};
+use tidewaiter_oci::layout::Layout;
+
+/// A home with an advisory database, and the demo's Debian image as a layout in it.
+struct Home {
+    directory: tempfile::TempDir,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let home = Self { directory: tempfile::tempdir().expect("temporary directory") };
+        let records = tempfile::tempdir().expect("temporary directory");
+        write_advisories(records.path());
+        succeed(home.path(), &["db", "build", "--from", records.path().to_str().expect("UTF-8")]);
+        let layout = Layout::create(home.layout()).await.expect("created");
+        let images = tidewaiter_demo::images().expect("made in memory");
+        for image in images.iter().filter(|image| image.repository == "demo/debian") {
+            for blob in &image.blobs {
+                layout.push(&blob.descriptor, Content::Bytes(blob.bytes.clone())).await.expect("stored");
+            }
+            layout.push_tagged(&image.manifest, image.tag).await.expect("tagged");
+        }
+        home
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn layout(&self) -> PathBuf {
+        self.path().join("layout")
+    }
+
+    fn image(&self) -> String {
+        format!("oci-dir://{}", self.layout().display())
+    }
+}
+
+#[tokio::test]
+async fn the_list_names_every_package_once() {
+    let home = Home::new().await;
+    let list = succeed(home.path(), &["sbom", &home.image(), "--format", "list"]);
+    assert_eq!(list.lines().filter(|line| line.contains("libssl1.1")).count(), 1, "{list}");
+    assert_eq!(list.lines().count(), 35, "{list}");
+}
+
+#[tokio::test]
+async fn cyclonedx_has_every_package_and_the_image() {
+    let home = Home::new().await;
+    let document = succeed(home.path(), &["sbom", &home.image(), "--format", "cyclonedx"]);
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!(document["bomFormat"], "CycloneDX");
+    let components = document["components"].as_array().expect("components");
+    let purls: Vec<_> = components.iter().filter_map(|component| component["purl"].as_str()).collect();
+    assert_eq!(purls.len(), 35);
+    assert!(purls.iter().any(|purl| purl.starts_with("pkg:deb/debian/openssl@1.1.1k-1?")), "{purls:?}");
+}
+
+#[tokio::test]
+async fn findings_have_the_documented_shape() {
+    let home = Home::new().await;
+    let report = succeed(home.path(), &["cves", &home.image(), "--format", "json"]);
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let findings = report["findings"].as_array().expect("findings");
+    let finding = findings
+        .iter()
+        .find(|finding| finding["id"] == "CVE-2021-3711" && finding["package"]["name"] == "libssl1.1")
+        .expect("a known hole");
+    assert_eq!(finding["severity"], "critical");
+    assert_eq!(finding["package"]["version"], "1.1.1k-1");
+    assert_eq!(finding["package"]["source"]["name"], "openssl");
+    assert_eq!(finding["fix"]["state"], "fixed");
+    assert_eq!(finding["fix"]["versions"][0], "1.1.1k-1+deb11u1");
+    assert_eq!(finding["layer"]["ordinal"], 0);
+    assert!(finding["layer"]["diff_id"].as_str().expect("text").starts_with("sha256:"));
+    assert!(finding["aliases"].is_array() && report["problems"].is_array() && report["image"].is_object());
+
+    let text = succeed(home.path(), &["cves", &home.image()]);
+    assert!(text.contains("CVE-2021-3711") && text.contains("1.1.1k-1+deb11u1"), "{text}");
+}
+
+#[tokio::test]
+async fn bad_input_gets_one_clear_sentence() {
+    let home = Home::new().await;
+    let check = |args: &[&str], parts: &[&str]| {
+        let error = fail(home.path(), args);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        for part in parts {
+            assert!(error.contains(part), "{args:?}: {error}");
+        }
+    };
+    check(&["cves", "UPPER/case"], &["UPPER"]);
+    check(&["cves", "ftp://x"], &["ftp://", "oci-dir://"]);
+    check(&["sbom", "oci-dir:///nonexistent"], &["/nonexistent"]);
+    check(&["sbom", "archive:///etc/passwd"], &["/etc/passwd"]);
+    check(&["sbom", "fs:///nonexistent"], &["/nonexistent"]);
+    check(&["sbom", &format!("{}:nope", home.image())], &["nope"]);
+    check(&["cves", &home.image(), "--db", "/nonexistent"], &["/nonexistent", "tidewaiter db build"]);
+    check(&["cves", &home.image(), "--db", "/etc/passwd"], &["/etc/passwd"]);
+    check(&["db", "build", "--from", "/nonexistent"], &["/nonexistent"]);
+    check(&["sbom", "127.0.0.1:1/a:b"], &["127.0.0.1:1"]);
+}

@@ -1,0 +1,217 @@
+//! The platform from outside: pushes become reports, whatever happens in between.
+
+mod harness;
+
+use bytes::Bytes;
+use harness::{Up, fail, http, is_settled, named, succeed, tidewaiter, write_advisories};
+use serde_json::{Value, json};
+use tidewaiter_demo::{Blob, DemoImage};
+use tidewaiter_oci::{Descriptor, Manifest, media_type};
+
+fn demo_image(repository: &str) -> DemoImage {
+    let images = tidewaiter_demo::images().expect("made in memory");
+    images.into_iter().find(|image| image.repository == repository).expect("one of the demo's")
+}
+
+/// (id, package, fixed versions) of all findings.
+fn finding_keys(report: &Value) -> Vec<(String, String, String)> {
+    let findings = report["findings"].as_array().expect("findings");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    findings
+        .iter()
+        .map(|finding| {
+            let versions = finding["fix"]["versions"].as_array().expect("versions");
+            let versions = versions.iter().map(text).collect::<Vec<_>>().join(" ");
+            (text(&finding["id"]), text(&finding["package"]["name"]), versions)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_demo_shows_its_images_with_what_is_wrong() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let up = Up::start(data.path(), &["--demo"]);
+    let images = up.settled_images(4).await;
+
+    let debian = named(&images, "/demo/debian:11.0");
+    assert_eq!(debian["distro"], "Debian GNU/Linux 11 (bullseye)");
+    assert_eq!(debian["components"], 35, "a package that is only configured does not count");
+    let keys = finding_keys(&up.report(debian).await);
+    let expected =
+        |package: &str| ("CVE-2021-3711".to_owned(), package.to_owned(), "1.1.1k-1+deb11u1".to_owned());
+    assert!(keys.contains(&expected("openssl")) && keys.contains(&expected("libssl1.1")), "{keys:#?}");
+
+    let frontend = named(&images, "/demo/shop-frontend:1.4.0");
+    let report = up.report(frontend).await;
+    let findings = report["findings"].as_array().expect("findings");
+    let lodash = findings.iter().find(|finding| finding["package"]["name"] == "lodash").expect("old lodash");
+    assert_eq!(lodash["layer"]["ordinal"], 1, "the application's layer brought it");
+    assert_eq!(lodash["package"]["purl"], "pkg:npm/lodash@4.17.15");
+    let openssl =
+        findings.iter().find(|finding| finding["package"]["name"] == "openssl").expect("old openssl");
+    assert_eq!(openssl["layer"]["ordinal"], 0, "the base's layer brought it");
+
+    let invoices = up.report(named(&images, "/demo/invoices:2.0.1")).await;
+    let packages: Vec<_> = finding_keys(&invoices).into_iter().map(|(_, package, _)| package).collect();
+    assert!(packages.contains(&"django".to_owned()), "{packages:?}");
+
+    let alpine = named(&images, "/demo/alpine:3.10.0");
+    assert!(alpine["findings"]["high"].as_u64() > Some(0), "{alpine:#}");
+}
+
+#[tokio::test]
+async fn only_the_owner_gets_in() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let up = Up::start(data.path(), &[]);
+    let http = http();
+    let get = |path: &str| http.get(up.url(path)).send();
+
+    let refused = get("/api/v1/images").await.expect("an answer");
+    assert_eq!(refused.status(), 401);
+    let body: Value = refused.json().await.expect("JSON");
+    assert_eq!(body["error"]["code"], "unauthorized");
+    let redirected = get("/").await.expect("an answer");
+    assert_eq!(redirected.headers()["location"], "/login");
+
+    let link = up.login_link();
+    let entered = http.get(&link).send().await.expect("an answer");
+    let cookie = entered.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    let again = http.get(&link).send().await.expect("an answer");
+    assert_eq!(again.status(), 403, "a link works once");
+
+    let session = cookie.split(';').next().expect("a pair").to_owned();
+    let page = http.get(up.url("/")).header("cookie", &session).send().await.expect("an answer");
+    assert_eq!(page.status(), 200);
+    assert!(page.headers().contains_key("content-security-policy"));
+    let forged =
+        http.post(up.url("/logout")).header("cookie", &session).header("sec-fetch-site", "cross-site");
+    assert_eq!(forged.send().await.expect("an answer").status(), 403);
+    http.post(up.url("/logout")).header("cookie", &session).send().await.expect("an answer");
+    let after = http.get(up.url("/")).header("cookie", &session).send().await.expect("an answer");
+    assert_eq!(after.status(), 303, "the session is over");
+
+    let link = succeed(
+        data.path(),
+        &["login-link", "--data", data.path().to_str().expect("UTF-8"), "--url", &up.url("")],
+    );
+    let entered = http.get(link.trim()).send().await.expect("an answer");
+    assert_eq!(entered.status(), 303);
+}
+
+#[tokio::test]
+async fn a_push_survives_the_death_of_the_process() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let image = demo_image("demo/alpine");
+    let mut up = Up::start(data.path(), &["--demo"]);
+    // Killed as soon as the registry has said that it has the image.
+    up.push(&DemoImage { tag: "killed", ..image }).await;
+    up.server.kill();
+    let up = Up::start(data.path(), &[]);
+    let images = up
+        .images_when(|images| {
+            images
+                .iter()
+                .any(|image| is_settled(image) && image["names"].to_string().contains("demo/alpine:killed"))
+        })
+        .await;
+    let report = up.report(named(&images, "/demo/alpine:killed")).await;
+    assert!(!finding_keys(&report).is_empty());
+}
+
+#[tokio::test]
+async fn a_new_database_judges_what_is_stored() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let up = Up::start(data.path(), &[]);
+    up.push(&demo_image("demo/debian")).await;
+    let images = up.images_when(|images| images.iter().any(|image| image["state"] == "analysed")).await;
+    assert_eq!(images[0]["judged"], false, "without advisories nothing can be said");
+
+    let records = tempfile::tempdir().expect("temporary directory");
+    write_advisories(records.path());
+    let (directory, from) = (data.path().to_str().expect("UTF-8"), records.path().to_str().expect("UTF-8"));
+    succeed(data.path(), &["db", "build", "--data", directory, "--from", from]);
+    let images = up.settled_images(1).await;
+    let before = finding_keys(&up.report(&images[0]).await).len();
+    assert!(before > 0);
+
+    std::fs::remove_file(records.path().join("debian.jsonl")).expect("removed");
+    succeed(data.path(), &["db", "build", "--data", directory, "--from", from]);
+    let counts = |image: &Value| {
+        image["findings"].as_object().map(|counts| counts.values().filter_map(Value::as_u64).sum::<u64>())
+    };
+    up.images_when(|images| counts(&images[0]) == Some(0) && is_settled(&images[0])).await;
+}
+
+#[tokio::test]
+async fn a_damaged_image_is_shown_with_the_reason() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let up = Up::start(data.path(), &["--demo"]);
+    let mut image = demo_image("demo/alpine");
+    let mut layer = image.blobs[0].bytes.to_vec();
+    let middle = layer.len() / 2;
+    layer.truncate(middle);
+    let layer = Bytes::from(layer);
+    let layer = Blob { descriptor: Descriptor::of(media_type::OCI_LAYER_GZIP, &layer), bytes: layer };
+    let config = image.blobs[1].clone();
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+        "config": config.descriptor, "layers": [layer.descriptor],
+    });
+    image.manifest = Manifest::parse(Bytes::from(manifest.to_string()), None).expect("a manifest");
+    image.blobs = vec![layer, config];
+    image.repository = "broken/alpine";
+    up.push(&image).await;
+    let images = up.images_when(|images| images.iter().any(|image| image["state"] == "failed")).await;
+    let broken = named(&images, "/broken/alpine:3.10.0");
+    let failure = broken["failure"].as_str().expect("a reason");
+    assert!(failure.contains("layer sha256:") && failure.contains("gzip"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_deleted_image_leaves_the_list() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let up = Up::start(data.path(), &["--demo"]);
+    let images = up.settled_images(4).await;
+    let digest = named(&images, "/demo/alpine:3.10.0")["digest"].as_str().expect("a digest").to_owned();
+    let url = format!("http://{}/v2/demo/alpine/manifests/{digest}", up.registry);
+    assert_eq!(http().delete(url).send().await.expect("an answer").status(), 202);
+    up.images_when(|images| images.len() == 3).await;
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_why() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let directory = data.path().to_str().expect("UTF-8");
+    let up = Up::start(data.path(), &[]);
+    let taken = up.web.to_string();
+
+    let error = fail(data.path(), &["up", "--data", directory]);
+    assert!(error.contains("another tidewaiter serves from"), "{error}");
+
+    let other = tempfile::tempdir().expect("temporary directory");
+    let elsewhere = other.path().to_str().expect("UTF-8");
+    let error = fail(other.path(), &["up", "--data", elsewhere, "--listen", &taken]);
+    assert!(error.contains(&taken) && error.contains("--listen"), "{error}");
+
+    let error = fail(other.path(), &["up", "--data", "/proc/nowhere"]);
+    assert!(error.contains("/proc/nowhere") && error.contains("--data"), "{error}");
+
+    std::fs::write(other.path().join("tidewaiter.db"), "something else, of some length".repeat(100))
+        .expect("written");
+    let free = tidewaiter_testkit::free_address().to_string();
+    let more = tidewaiter_testkit::free_address().to_string();
+    let error =
+        fail(other.path(), &["up", "--data", elsewhere, "--listen", &free, "--registry-listen", &more]);
+    assert!(error.contains("tidewaiter.db"), "{error}");
+}
+
+#[tokio::test]
+async fn it_stops_when_asked() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let mut up = Up::start(data.path(), &[]);
+    let status = up.server.stop();
+    assert!(status.success(), "{status}: {}", up.server.output());
+    let status = tidewaiter(data.path()).args(["db", "info"]).status().expect("it runs");
+    assert!(!status.success(), "there is no database of the command line here");
+}

@@ -1,0 +1,68 @@
+//! The pages: the list of images, and one image with its findings.
+
+mod view;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use tidewaiter_oci::Digest;
+use tidewaiter_platform::Platform;
+
+use crate::Shared;
+use crate::error::{ApiError, PageError, render};
+use view::{FindingRow, ImageRow, LayerRow, problem_text};
+
+#[derive(Template)]
+#[template(path = "images.html")]
+struct ImagesPage<'a> {
+    images: Vec<ImageRow>,
+    /// What is known of the advisory database; absent when there is none.
+    advisories: Option<String>,
+    registry: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "image.html")]
+struct ImagePage {
+    image: ImageRow,
+    layers: Vec<LayerRow>,
+    findings: Vec<FindingRow>,
+    problems: Vec<String>,
+}
+
+fn advisories_line(platform: &Platform) -> Option<String> {
+    let database = platform.advisories.current()?;
+    let built = database.built_at().strftime("%Y-%m-%d %H:%M UTC");
+    let mut line = format!("Advisories: {} records, database built {built}.", database.advisories());
+    if let Some(failure) = platform.advisories.failure() {
+        line.push_str(" A newer file could not be used: ");
+        line.push_str(&failure);
+    }
+    Some(line)
+}
+
+/// `GET /`: all images.
+pub(crate) async fn images(State(platform): State<Shared>) -> Result<Response, PageError> {
+    let images = platform.images().await?.into_iter().map(ImageRow::new).collect();
+    let advisories = advisories_line(&platform);
+    Ok(render(&ImagesPage { images, advisories, registry: &platform.registry_address }))
+}
+
+/// `GET /images/{digest}`: one image.
+pub(crate) async fn image(
+    State(platform): State<Shared>,
+    Path(digest): Path<String>,
+) -> Result<Response, PageError> {
+    let digest: Digest = digest
+        .parse()
+        .map_err(|error: tidewaiter_oci::digest::InvalidDigest| ApiError::bad_request(error.to_string()))?;
+    let detail = platform.image(&digest).await?;
+    let layers =
+        detail.inventory.iter().flat_map(|inventory| &inventory.image.layers).map(LayerRow::new).collect();
+    Ok(render(&ImagePage {
+        image: ImageRow::new(detail.summary),
+        layers,
+        findings: detail.findings.iter().map(FindingRow::new).collect(),
+        problems: detail.problems.iter().map(problem_text).collect(),
+    }))
+}
