@@ -55,6 +55,14 @@ pub enum Error {
         /// Why not.
         source: object_store::Error,
     },
+    /// The htpasswd file cannot be used.
+    #[error("cannot use the password file {}: {reason}", path.display())]
+    Htpasswd {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A background thread ended without an answer.
     #[error("a task of the registry stopped: {source}")]
     Task {
@@ -79,7 +87,7 @@ impl Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
                 _ => ErrorKind::Internal,
             },
-            Self::BlobUrl { .. } => ErrorKind::Config,
+            Self::BlobUrl { .. } | Self::Htpasswd { .. } => ErrorKind::Config,
             Self::BlobObject { source, .. } => match source {
                 object_store::Error::NotFound { .. } => ErrorKind::NotFound,
                 object_store::Error::PermissionDenied { .. }

@@ -3,9 +3,11 @@
 //! Every request under `/v2/` comes through [`dispatch`], which reads the path ([`crate::route`]) and hands a
 //! [`Call`] to the resource.
 
+mod acr;
 mod blobs;
 mod catalog;
 mod manifests;
+mod oauth2;
 mod referrers;
 mod tags;
 mod uploads;
@@ -17,9 +19,11 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::{Method, StatusCode, request};
-use axum::routing::any;
+use axum::routing::{any, get, post};
 use serde_json::json;
+use tidewaiter_oci::RepositoryName;
 
+use crate::access::{Action, Caller};
 use crate::events::Origin;
 use crate::registry::Shared;
 use crate::response::{ApiError, ApiResponse, json_response, set};
@@ -36,14 +40,16 @@ pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
+    pub(crate) caller: Caller,
     query: Vec<(String, String)>,
 }
 
 impl Call {
-    fn new(shared: Arc<Shared>, parts: request::Parts) -> Self {
-        let query = parts.uri.query().unwrap_or("").as_bytes();
-        let query = url::form_urlencoded::parse(query).into_owned().collect();
-        Self { shared, method: parts.method, headers: parts.headers, query }
+    /// Finds out who sends it.
+    async fn new(shared: Arc<Shared>, parts: request::Parts) -> Result<Self, ApiError> {
+        let query = parse_form(parts.uri.query().unwrap_or(""));
+        let caller = shared.access.caller(&parts.headers, shared.now()).await?;
+        Ok(Self { shared, method: parts.method, headers: parts.headers, caller, query })
     }
 
     /// The first value of a query parameter.
@@ -69,7 +75,7 @@ impl Call {
             host: text(header::HOST),
             method: self.method.to_string(),
             user_agent: text(header::USER_AGENT),
-            user: None,
+            user: self.caller.name.clone(),
         }
     }
 
@@ -93,32 +99,59 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v2", any(dispatch))
         .route("/v2/", any(dispatch))
         .route("/v2/{*rest}", any(dispatch))
+        .route("/acr/v1/{*rest}", any(acr::dispatch))
+        .route("/oauth2/token", get(oauth2::token).post(oauth2::token))
+        .route("/oauth2/exchange", post(oauth2::exchange))
         .with_state(shared)
 }
 
 async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiResponse {
     let (parts, body) = request.into_parts();
     let route = Route::parse(parts.uri.path().trim_start_matches("/v2").trim_start_matches('/'));
-    let answer = match route {
-        Ok(Some(route)) => handle(&Call::new(shared, parts), body, route).await,
-        Ok(None) => Err(ApiError::not_found()),
-        Err(error) => Err(error),
-    };
+    let answer = async {
+        let call = Call::new(shared, parts).await?;
+        let route = route?.ok_or_else(ApiError::not_found)?;
+        admit(&call, &route)?;
+        handle(&call, body, route).await
+    }
+    .await;
     let mut response = answer.unwrap_or_else(ApiError::into_response);
     set(&mut response, API_VERSION, "registry/2.0");
     response
 }
 
+/// Refuses what the caller may not do, before anything is looked at.
+fn admit(call: &Call, route: &Route) -> Result<(), ApiError> {
+    let access = &call.shared.access;
+    let check = |name: &RepositoryName, actions: &[Action]| {
+        access.check(&call.caller, &call.headers, name.as_str(), actions)
+    };
+    match route {
+        // Clients learn here where to get a token, so anonymous ones are told, even where they may pull without.
+        Route::Ping if !access.is_open() && !call.headers.contains_key(header::AUTHORIZATION) => {
+            Err(access.unauthorized(&call.headers, None))
+        }
+        Route::Ping | Route::Extensions | Route::Catalog => Ok(()),
+        Route::Tags(name) => check(name, &[Action::ContentRead, Action::MetadataRead]),
+        Route::Referrers(name, _) => check(name, &[Action::ContentRead]),
+        Route::Manifest(name, _) | Route::Blob(name, _) => match call.method {
+            Method::GET | Method::HEAD => check(name, &[Action::ContentRead]),
+            Method::DELETE => check(name, &[Action::ContentDelete]),
+            _ => check(name, &[Action::ContentWrite]),
+        },
+        Route::Uploads(name) | Route::Upload(name, _) => check(name, &[Action::ContentWrite]),
+    }
+}
+
 async fn handle(call: &Call, body: Body, route: Route) -> Answer {
     let method = call.method.clone();
-    if !call.is_read() && call.shared.options.read_only {
-        let message = "this registry is read-only";
-        return Err(ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, message));
+    if !call.is_read() {
+        check_writable(call)?;
     }
     match (route, method) {
         (Route::Ping, Method::GET | Method::HEAD) => Ok(json_response(StatusCode::OK, &json!({}))),
         (Route::Extensions, Method::GET | Method::HEAD) => catalog::extensions(),
-        (Route::Catalog, Method::GET | Method::HEAD) => catalog::list(call).await,
+        (Route::Catalog, Method::GET | Method::HEAD) => catalog::page(call, "/v2/_catalog").await,
         (Route::Tags(name), Method::GET | Method::HEAD) => tags::list(call, &name).await,
         (Route::Referrers(name, digest), Method::GET | Method::HEAD) => {
             referrers::list(call, &name, &digest).await
@@ -140,6 +173,11 @@ async fn handle(call: &Call, body: Body, route: Route) -> Answer {
     }
 }
 
+/// Reads `a=b&c=d`.
+fn parse_form(text: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
 fn wrong_method(route: &Route, method: &Method) -> ApiError {
     let allowed = match route {
         Route::Ping | Route::Catalog | Route::Extensions | Route::Tags(_) | Route::Referrers(..) => {
@@ -152,6 +190,14 @@ fn wrong_method(route: &Route, method: &Method) -> ApiError {
     };
     ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, format!("{method} has no meaning here"))
         .header(header::ALLOW, allowed)
+}
+
+/// Refuses changes where they are switched off.
+fn check_writable(call: &Call) -> Result<(), ApiError> {
+    if call.shared.options.read_only {
+        return Err(ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, "this registry is read-only"));
+    }
+    Ok(())
 }
 
 /// Refuses deletes where they are switched off.

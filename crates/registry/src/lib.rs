@@ -15,6 +15,7 @@
 //! registry.repository(&name).fetch_reference("v1").await?;      // an oci::ReadTarget, without HTTP
 //! ```
 
+mod access;
 mod blobs;
 mod cache;
 mod error;
@@ -30,10 +31,15 @@ mod server;
 mod sql;
 mod uploads;
 
+pub use access::{
+    Action as AccessAction, CreatedToken, Expiry, InvalidAction, NewToken, Password, RepositoryAction,
+    ScopeMap, Token, TokenError, Tokens,
+};
 pub use blobs::BlobStore;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Action, Event, Origin};
-pub use options::{Clock, Options};
+pub use metadata::{ChangeableAttributes, ManifestDetails};
+pub use options::{Anonymous, Clock, Options};
 pub use registry::Registry;
 pub use repository::Repository;
 pub use server::{ClientAddress, ServeOptions, serve};

@@ -5,6 +5,7 @@
 //! tags never point nowhere, and events are numbered in the order of their commits.
 
 mod blobs;
+mod details;
 mod manifests;
 mod referrers;
 mod tags;
@@ -14,6 +15,8 @@ use tidewaiter_db::{Db, Tx, args};
 use crate::error::Result;
 use crate::sql;
 pub(crate) use blobs::BlobRecord;
+pub use details::{ChangeableAttributes, ManifestDetails};
+pub(crate) use details::{ListQuery, Order};
 pub(crate) use manifests::{PushOutcome, PushRequest};
 pub(crate) use referrers::{ReferrerCursor, ReferrerQuery};
 

@@ -1,6 +1,7 @@
 //! How a registry is run. Plain fields: the binary fills them from arguments and environment.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,11 +28,28 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// What clients without credentials may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Nothing.
+    Nothing,
+    /// Pull and list.
+    Pull,
+    /// Everything: there is no access control, credentials are not looked at.
+    Everything,
+}
+
 /// How a registry is run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where the time comes from.
     pub clock: Clock,
+    /// What clients without credentials may do.
+    pub anonymous: Anonymous,
+    /// A file of users and bcrypt hashes, who may do everything.
+    pub htpasswd: Option<PathBuf>,
+    /// The URL that clients reach the registry by, where that is not what they send as `Host`.
+    pub external_url: Option<String>,
     /// Everything that would change something is refused.
     pub read_only: bool,
     /// Manifests, tags and blobs can be deleted through the API.
@@ -54,11 +72,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults: everything allowed, referrers on.
+    /// The defaults: no access control, everything allowed, referrers on.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
+            anonymous: Anonymous::Everything,
+            htpasswd: None,
+            external_url: None,
             read_only: false,
             deletes: true,
             referrers: true,

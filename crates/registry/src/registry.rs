@@ -7,12 +7,13 @@ use bytes::Bytes;
 use tidewaiter_db::{Db, Wake};
 use tidewaiter_oci::{Digest, RepositoryName};
 
+use crate::access::{Access, Tokens};
 use crate::blobs::BlobStore;
 use crate::cache::ByteCache;
 use crate::error::Result;
 use crate::events::{self, Event};
 use crate::handlers;
-use crate::metadata::Metadata;
+use crate::metadata::{ListQuery, ManifestDetails, Metadata, Order};
 use crate::options::Options;
 use crate::repository::Repository;
 use crate::uploads::Uploads;
@@ -26,6 +27,7 @@ pub struct Registry {
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) access: Access,
     pub(crate) metadata: Metadata,
     pub(crate) blobs: BlobStore,
     pub(crate) uploads: Uploads,
@@ -37,6 +39,7 @@ impl Registry {
     /// Opens a registry over a database and a blob store that belong together.
     pub async fn open(db: Db, blobs: BlobStore, options: Options) -> Result<Self> {
         let shared = Shared {
+            access: Access::open(&db, &options).await?,
             metadata: Metadata::new(db),
             blobs,
             uploads: Uploads::new(options.max_uploads),
@@ -55,6 +58,31 @@ impl Registry {
     #[must_use]
     pub fn repository(&self, name: &RepositoryName) -> Repository {
         Repository::new(Arc::clone(&self.shared), name.clone())
+    }
+
+    /// All manifests of a repository by digest, as `az acr manifest list-metadata` prints them; `None` when there is
+    /// no such repository.
+    pub async fn manifests(&self, name: &RepositoryName) -> Result<Option<Vec<ManifestDetails>>> {
+        let metadata = &self.shared.metadata;
+        if metadata.repository(name).await?.is_none() {
+            return Ok(None);
+        }
+        let mut manifests: Vec<ManifestDetails> = Vec::new();
+        loop {
+            let last = manifests.last().map(|last| last.digest.clone()).unwrap_or_default();
+            let query = ListQuery { order: Order::Name, last: &last, last_updated: None, limit: 1000 };
+            let page = metadata.manifests(name, &query).await?;
+            if page.is_empty() {
+                return Ok(Some(manifests));
+            }
+            manifests.extend(page);
+        }
+    }
+
+    /// Manages tokens and scope maps.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(self.shared.metadata.db().clone(), self.shared.options.clock.clone())
     }
 
     /// Up to `limit` events with numbers above `cursor`, in order. A reader that goes on after the last number it

@@ -121,4 +121,81 @@ tidewaiter_db::statements! {
     EVENTS_AFTER = "
         SELECT sequence, at, action, repository, tag, digest, media_type, size, request FROM registry_events
         WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+
+    // Access. The actions of a scope map that is built in are not here.
+    SECRET = "SELECT secret FROM registry_secrets WHERE name = $1";
+    INSERT_SECRET = "INSERT INTO registry_secrets (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    TOKEN_SECRETS = "
+        SELECT t.scope_map, t.password1, t.password1_expires_at, t.password2, t.password2_expires_at, s.actions
+        FROM registry_tokens AS t LEFT JOIN registry_scope_maps AS s ON s.name = t.scope_map
+        WHERE t.name = $1 AND t.enabled = 1";
+    TOKENS = "
+        SELECT name, scope_map, enabled, password1_expires_at, password2_expires_at, created_at
+        FROM registry_tokens ORDER BY name";
+    INSERT_TOKEN = "
+        INSERT INTO registry_tokens (name, scope_map, enabled, password1, password1_expires_at, password2,
+            password2_expires_at, created_at) VALUES ($1, $2, 1, $3, $4, $5, $6, $7)";
+    SET_PASSWORD_ONE = "UPDATE registry_tokens SET password1 = $2, password1_expires_at = $3 WHERE name = $1";
+    SET_PASSWORD_TWO = "UPDATE registry_tokens SET password2 = $2, password2_expires_at = $3 WHERE name = $1";
+    ENABLE_TOKEN = "UPDATE registry_tokens SET enabled = $2 WHERE name = $1";
+    DELETE_TOKEN = "DELETE FROM registry_tokens WHERE name = $1";
+    SCOPE_MAP = "SELECT name FROM registry_scope_maps WHERE name = $1";
+    SCOPE_MAPS = "SELECT name, description, actions, created_at FROM registry_scope_maps ORDER BY name";
+    INSERT_SCOPE_MAP = "
+        INSERT INTO registry_scope_maps (name, description, actions, created_at) VALUES ($1, $2, $3, $4)";
+    TOKEN_OF_SCOPE_MAP = "SELECT name FROM registry_tokens WHERE scope_map = $1 ORDER BY name LIMIT 1";
+    DELETE_SCOPE_MAP = "DELETE FROM registry_scope_maps WHERE name = $1";
+
+    // Lists with all that is known of their entries.
+    REPOSITORY_FACTS = "
+        SELECT r.created_at, r.updated_at,
+            (SELECT COUNT(*) FROM registry_manifests AS m WHERE m.repository_id = r.id),
+            (SELECT COUNT(*) FROM registry_tags AS t WHERE t.repository_id = r.id)
+        FROM registry_repositories AS r WHERE r.name = $1";
+    MANIFESTS_BY_DIGEST = "
+        SELECT m.digest, m.media_type, m.size, m.config_media_type, m.image_size, m.architecture, m.os, m.created_at,
+            m.updated_at FROM registry_repositories AS r JOIN registry_manifests AS m ON m.repository_id = r.id
+        WHERE r.name = $1 AND m.digest > $2 ORDER BY m.digest LIMIT $3";
+    MANIFESTS_OLDEST_FIRST = "
+        SELECT m.digest, m.media_type, m.size, m.config_media_type, m.image_size, m.architecture, m.os, m.created_at,
+            m.updated_at FROM registry_repositories AS r JOIN registry_manifests AS m ON m.repository_id = r.id
+        WHERE r.name = $1 AND (m.updated_at > $4 OR (m.updated_at = $4 AND m.digest > $2))
+        ORDER BY m.updated_at, m.digest LIMIT $3";
+    MANIFESTS_NEWEST_FIRST = "
+        SELECT m.digest, m.media_type, m.size, m.config_media_type, m.image_size, m.architecture, m.os, m.created_at,
+            m.updated_at FROM registry_repositories AS r JOIN registry_manifests AS m ON m.repository_id = r.id
+        WHERE r.name = $1 AND (m.updated_at < $4 OR (m.updated_at = $4 AND m.digest > $2))
+        ORDER BY m.updated_at DESC, m.digest LIMIT $3";
+    MANIFEST_DETAILS = "
+        SELECT m.digest, m.media_type, m.size, m.config_media_type, m.image_size, m.architecture, m.os, m.created_at,
+            m.updated_at FROM registry_repositories AS r JOIN registry_manifests AS m ON m.repository_id = r.id
+        WHERE r.name = $1 AND m.digest = $2";
+    TAGS_OF_MANIFESTS = sqlite "
+        SELECT t.digest, t.name FROM registry_repositories AS r JOIN registry_tags AS t ON t.repository_id = r.id
+        WHERE r.name = $1 AND t.digest IN (SELECT value FROM json_each($2)) ORDER BY t.name",
+    postgres "
+        SELECT t.digest, t.name FROM registry_repositories AS r JOIN registry_tags AS t ON t.repository_id = r.id
+        WHERE r.name = $1 AND t.digest IN (SELECT value FROM json_array_elements_text(CAST($2 AS json)) AS value)
+        ORDER BY t.name";
+    TAGS_BY_NAME = "
+        SELECT t.name, t.digest, t.created_at, t.updated_at FROM registry_repositories AS r
+        JOIN registry_tags AS t ON t.repository_id = r.id
+        WHERE r.name = $1 AND t.name > $2 AND ($4 = '' OR t.digest = $4) ORDER BY t.name LIMIT $3";
+    TAGS_OLDEST_FIRST = "
+        SELECT t.name, t.digest, t.created_at, t.updated_at FROM registry_repositories AS r
+        JOIN registry_tags AS t ON t.repository_id = r.id
+        WHERE r.name = $1 AND ($4 = '' OR t.digest = $4)
+            AND (t.updated_at > $5 OR (t.updated_at = $5 AND t.name > $2))
+        ORDER BY t.updated_at, t.name LIMIT $3";
+    TAGS_NEWEST_FIRST = "
+        SELECT t.name, t.digest, t.created_at, t.updated_at FROM registry_repositories AS r
+        JOIN registry_tags AS t ON t.repository_id = r.id
+        WHERE r.name = $1 AND ($4 = '' OR t.digest = $4)
+            AND (t.updated_at < $5 OR (t.updated_at = $5 AND t.name > $2))
+        ORDER BY t.updated_at DESC, t.name LIMIT $3";
+    TAG_DETAILS = "
+        SELECT t.name, t.digest, t.created_at, t.updated_at FROM registry_repositories AS r
+        JOIN registry_tags AS t ON t.repository_id = r.id WHERE r.name = $1 AND t.name = $2";
+    ALL_DIGESTS = "SELECT digest FROM registry_manifests WHERE repository_id = $1 ORDER BY digest";
+    ALL_TAGS = "SELECT name FROM registry_tags WHERE repository_id = $1 ORDER BY name";
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use tidewaiter_oci::{Algorithm, Digest, RepositoryName};
 
 use super::{Answer, Call};
+use crate::access::Action;
 use crate::blobs::{AppendError, Staged};
 use crate::registry::Shared;
 use crate::response::{ApiError, ApiResponse, DOCKER_CONTENT_DIGEST, empty, set};
@@ -102,7 +103,9 @@ async fn mount(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<bo
             holders.iter().filter_map(|holder| holder.parse().ok()).collect()
         }
     };
-    for source in sources {
+    // What the client may not read is not there for it.
+    let readable = |source: &RepositoryName| call.caller.may(source.as_str(), Action::ContentRead);
+    for source in sources.into_iter().filter(readable) {
         let Some(blob) = shared.metadata.blob(&source, digest).await? else { continue };
         if shared.blobs.holds(&blob.object, blob.size).await? {
             return Ok(shared.metadata.link(name, digest, &blob.object, shared.now()).await?);

@@ -1,7 +1,7 @@
 //! Manifests: storing, finding and deleting them.
 
 use bytes::Bytes;
-use tidewaiter_db::{Tx, args};
+use tidewaiter_db::{Row, Tx, args};
 use tidewaiter_oci::{Descriptor, Digest, Manifest, RepositoryName, TagName, View, media_type};
 
 use super::{Metadata, ensure_repository, find_repository, size};
@@ -110,31 +110,21 @@ impl Metadata {
         now: i64,
     ) -> Result<usize> {
         let mut tx = self.begin().await?;
-        let mut deleted = 0;
-        let Some(repository) = find_repository(&mut tx, name.as_str()).await? else { return Ok(deleted) };
+        let Some(repository) = find_repository(&mut tx, name.as_str()).await? else { return Ok(0) };
         let mut waiting = vec![digest.as_str().to_owned()];
+        let mut deleted = 0;
         while let Some(digest) = waiting.pop() {
-            let row = tx.fetch_optional(sql::DELETE_MANIFEST, args![repository, &digest]).await?;
-            // A manifest that refers to two deleted ones is met twice, one that was never there not at all;
-            // what refers to the latter goes only when the request was for something that was there.
-            let Some(row) = row else { continue };
-            tx.execute(sql::DELETE_CONTENT, args![&digest]).await?;
-            let event = NewEvent {
-                action: Action::Delete,
-                repository: name.as_str(),
-                tag: None,
-                digest: &digest,
-                media_type: row.str(0)?,
-                size: size(row.i64(1)?),
-            };
-            events::record(&mut tx, &event, origin, now).await?;
+            // What refers to two deleted manifests is met twice.
+            if !delete_one(&mut tx, name, repository, &digest, origin, now).await? {
+                continue;
+            }
+            deleted += 1;
             if with_referrers {
                 let rows = tx.fetch_all(sql::DIGESTS_OF_REFERRERS, args![repository, &digest]).await?;
                 for row in &rows {
                     waiting.push(row.text(0)?);
                 }
             }
-            deleted += 1;
         }
         if deleted > 0 {
             tx.execute(sql::TOUCH_REPOSITORY, args![repository, now]).await?;
@@ -142,6 +132,53 @@ impl Metadata {
         }
         Ok(deleted)
     }
+
+    /// Deletes all manifests of a repository with their tags: digests and tags that were deleted. `None` when there
+    /// is no such repository.
+    pub(crate) async fn delete_repository(
+        &self,
+        name: &RepositoryName,
+        origin: Option<&Origin>,
+        now: i64,
+    ) -> Result<Option<(Vec<String>, Vec<String>)>> {
+        let mut tx = self.begin().await?;
+        let Some(repository) = find_repository(&mut tx, name.as_str()).await? else { return Ok(None) };
+        let texts = |rows: Vec<Row>| rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>();
+        let digests = texts(tx.fetch_all(sql::ALL_DIGESTS, args![repository]).await?)?;
+        let tags = texts(tx.fetch_all(sql::ALL_TAGS, args![repository]).await?)?;
+        if digests.is_empty() {
+            return Ok(None);
+        }
+        for digest in &digests {
+            delete_one(&mut tx, name, repository, digest, origin, now).await?;
+        }
+        tx.commit().await?;
+        Ok(Some((digests, tags)))
+    }
+}
+
+/// Deletes one manifest with its tags and records it; `false` when it is not there.
+async fn delete_one(
+    tx: &mut Tx,
+    name: &RepositoryName,
+    repository: i64,
+    digest: &str,
+    origin: Option<&Origin>,
+    now: i64,
+) -> Result<bool> {
+    let row = tx.fetch_optional(sql::DELETE_MANIFEST, args![repository, digest]).await?;
+    let Some(row) = row else { return Ok(false) };
+    tx.execute(sql::DELETE_CONTENT, args![digest]).await?;
+    let event = NewEvent {
+        action: Action::Delete,
+        repository: name.as_str(),
+        tag: None,
+        digest,
+        media_type: row.str(0)?,
+        size: size(row.i64(1)?),
+    };
+    events::record(tx, &event, origin, now).await?;
+    Ok(true)
 }
 
 /// Digests that the manifest names and the repository does not hold. Layers that registries need not hold, and
