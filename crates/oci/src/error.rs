@@ -174,6 +174,28 @@ pub enum Error {
         /// Tags or digests of what there is, comma-separated.
         names: String,
     },
+    /// A title or an archive's entry leads out of the directory that content is written to.
+    #[error("{what} is outside of {}: refused, because an artifact may only write into that directory", directory.display())]
+    OutsideTarget {
+        /// The path, or the link and its target.
+        what: String,
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A file is there already and is to be kept.
+    #[error("{} exists already and is kept", path.display())]
+    Exists {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// An archive cannot be unpacked.
+    #[error("failed to unpack {title}: {reason}")]
+    Unpack {
+        /// The layer's title.
+        title: String,
+        /// Why not.
+        reason: String,
+    },
     /// A credentials file, a certificate, a header or a proxy address is wrong.
     #[error("{what}: {reason}")]
     Config {
@@ -271,12 +293,15 @@ impl Error {
             | Self::MissingArtifactType
             | Self::InvalidMediaType { .. }
             | Self::PackManifest { .. }
+            | Self::Exists { .. }
             | Self::AmbiguousImage { .. } => ErrorKind::User,
             Self::NotFound { .. } | Self::NoPlatform { .. } => ErrorKind::NotFound,
             Self::ReadManifest { .. }
             | Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::InvalidStore { .. }
+            | Self::OutsideTarget { .. }
+            | Self::Unpack { .. }
             | Self::TooDeep { .. }
             | Self::TooMany { .. }
             | Self::Protocol { .. } => ErrorKind::Corrupt,

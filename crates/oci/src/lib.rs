@@ -27,6 +27,7 @@ pub mod reference;
 pub mod remote;
 pub mod select;
 mod tarball;
+pub mod unpack;
 pub mod verify;
 
 pub use content::{

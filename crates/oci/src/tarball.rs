@@ -31,7 +31,6 @@ fn invalid(reason: impl Into<String>) -> io::Error {
 
 /// One file, directory or link.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "unpacking reads mode and time")]
 pub(crate) struct Entry {
     /// Name as stored.
     pub(crate) path: Vec<u8>,
@@ -78,6 +77,11 @@ impl<R: Source> Entries<R> {
     /// The source, positioned behind the headers and content read so far.
     pub(crate) fn source(&self) -> &R {
         &self.source
+    }
+
+    /// The source, for reading what follows the archive.
+    pub(crate) fn into_source(self) -> R {
+        self.source
     }
 
     /// The next entry, or nothing at the end of the archive. Unread content of the last one is skipped.
