@@ -51,17 +51,15 @@ fn packages_by_us(home: &Path, image: &str) -> BTreeSet<Package> {
 
 fn read_package(component: &Value) -> Package {
     let text = |key: &str| component[key].as_str().expect("text").to_owned();
-    let property = |name: &str| {
-        let properties = component["properties"].as_array().expect("properties");
-        let found = properties.iter().find(|property| property["name"] == name);
-        found.and_then(|property| property["value"].as_str()).map(str::to_owned)
-    };
-    let (name, version) = (text("name"), text("version"));
+    let properties = component["properties"].as_array().expect("properties");
+    let source = properties.iter().find(|property| property["name"] == "tidewaiter:source");
+    let source = source.and_then(|property| property["value"].as_str()).expect("every package has a source");
+    let (source, source_version) = source.split_once(' ').expect("name and version");
     Package {
-        source: property("tidewaiter:source:name").unwrap_or_else(|| name.clone()),
-        source_version: property("tidewaiter:source:version").unwrap_or_else(|| version.clone()),
-        name,
-        version,
+        name: text("name"),
+        version: text("version"),
+        source: source.to_owned(),
+        source_version: source_version.to_owned(),
     }
 }
 
