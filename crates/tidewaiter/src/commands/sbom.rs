@@ -32,6 +32,9 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     for problem in &read.inventory.problems {
         ui.note(format_args!("Warning: {}", super::cves::problem_line(problem)));
     }
+    if read.inventory.components.is_empty() {
+        ui.note(format_args!("Warning: no package was found in {}", args.image.image));
+    }
     match args.format {
         Format::Cyclonedx => {
             let subject = sbom::Subject {
