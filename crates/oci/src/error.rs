@@ -274,7 +274,8 @@ fn response_message(method: &str, url: &str, status: u16, errors: &[RegistryErro
     }
     let lines = errors.iter().map(|error| {
         let words = error.code.to_lowercase().replace('_', " ");
-        let mut parts = vec![words];
+        let mut parts = Vec::new();
+        parts.extend((!words.is_empty()).then_some(words));
         parts.extend((!error.message.is_empty()).then(|| error.message.clone()));
         parts.extend(error.detail.clone());
         parts.join(": ")

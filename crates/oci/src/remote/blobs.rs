@@ -6,7 +6,7 @@ use http::header::{CONTENT_RANGE, RANGE};
 use http::{Method, StatusCode};
 use tokio_util::io::StreamReader;
 
-use crate::content::{BlobReader, Content, Reopen};
+use crate::content::BlobReader;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -30,19 +30,8 @@ impl Repository {
         Ok(Descriptor::new(media_type::OCTET_STREAM, digest.clone(), size))
     }
 
-    /// A blob as content to push elsewhere: it is read again, from where it broke off, when a push fails half way.
-    #[must_use]
-    pub fn blob_content(&self, descriptor: &Descriptor) -> Content {
-        Content::Reopen(Box::new(RemoteBlob { repository: self.clone(), descriptor: descriptor.clone() }))
-    }
-
-    /// Opens a blob; what is read is checked against its descriptor.
-    pub(super) async fn blob(&self, descriptor: &Descriptor) -> Result<BlobReader> {
-        self.blob_from(descriptor, 0).await
-    }
-
     /// Opens a blob at an offset. From 0 on, size and digest are checked; from later, only the size can be.
-    pub async fn blob_from(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader> {
+    pub(super) async fn blob_from(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader> {
         let mut download = Download {
             repository: self.clone(),
             descriptor: descriptor.clone(),
@@ -114,19 +103,6 @@ fn into_io(error: Error) -> std::io::Error {
     match error {
         Error::Transfer { source, .. } => source,
         other => std::io::Error::other(other),
-    }
-}
-
-/// A blob in a registry, opened as often as needed.
-struct RemoteBlob {
-    repository: Repository,
-    descriptor: Descriptor,
-}
-
-#[async_trait::async_trait]
-impl Reopen for RemoteBlob {
-    async fn open(&self, offset: u64) -> Result<BlobReader> {
-        self.repository.blob_from(&self.descriptor, offset).await
     }
 }
 

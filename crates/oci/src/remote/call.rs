@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use url::Url;
@@ -43,6 +43,10 @@ pub(super) struct Call {
     pub(super) bulk: bool,
     /// It carries secrets in its URL or body: no redirect elsewhere is followed.
     pub(super) stay: bool,
+    /// The caller tries again itself.
+    pub(super) once: bool,
+    /// A successful answer is read whole, up to so many bytes, before it counts as one.
+    pub(super) whole: Option<u64>,
 }
 
 impl Call {
@@ -55,6 +59,8 @@ impl Call {
             scopes: Scopes::default(),
             bulk: false,
             stay: false,
+            once: false,
+            whole: None,
         }
     }
 
@@ -73,6 +79,12 @@ impl Call {
 
     pub(super) fn body(mut self, body: Payload) -> Self {
         self.body = body;
+        self
+    }
+
+    /// Has a successful answer read before it counts as one: an answer that breaks off is asked for again.
+    pub(super) fn whole(mut self, limit: u64) -> Self {
+        self.whole = Some(limit);
         self
     }
 
@@ -97,8 +109,10 @@ pub(super) struct Answer {
     /// What was asked for, before redirects.
     url: Url,
     response: reqwest::Response,
-    /// Read ahead for an observer.
+    /// Read ahead, for an observer or because it was wanted whole.
     ahead: VecDeque<Bytes>,
+    /// How reading ahead ended, when it failed.
+    failed: Option<std::io::Error>,
     stall_timeout: Duration,
 }
 
@@ -109,7 +123,7 @@ impl Answer {
         response: reqwest::Response,
         stall_timeout: Duration,
     ) -> Self {
-        Self { method, url, response, ahead: VecDeque::new(), stall_timeout }
+        Self { method, url, response, ahead: VecDeque::new(), failed: None, stall_timeout }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -150,6 +164,9 @@ impl Answer {
         if let Some(chunk) = self.ahead.pop_front() {
             return Ok(Some(chunk));
         }
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         match tokio::time::timeout(self.stall_timeout, self.response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(error)) => Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, words(&error))),
@@ -163,13 +180,19 @@ impl Answer {
 
     /// The whole body, when it has at most `limit` bytes.
     pub(super) async fn read_all(mut self, limit: u64) -> Result<Bytes> {
+        self.load(limit).await?;
+        Ok(self.ahead.pop_front().unwrap_or_default())
+    }
+
+    /// Reads the whole body, when it has at most `limit` bytes, into memory.
+    pub(super) async fn load(&mut self, limit: u64) -> Result<()> {
         let protocol = self.protocol_error();
         let too_large = || protocol(format!("it is larger than {limit} bytes"));
         let expected = self.content_length();
         if expected.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(expected.unwrap_or(0)).unwrap_or(0));
+        let mut bytes = BytesMut::with_capacity(usize::try_from(expected.unwrap_or(0)).unwrap_or(0));
         let (method, url) = (self.method.to_string(), shown_url(&self.url));
         loop {
             let chunk = self.chunk().await.map_err(|error| Error::Request {
@@ -177,7 +200,10 @@ impl Answer {
                 url: url.clone(),
                 reason: format!("the answer broke off: {error}"),
             })?;
-            let Some(chunk) = chunk else { return Ok(Bytes::from(bytes)) };
+            let Some(chunk) = chunk else {
+                self.ahead.push_back(bytes.freeze());
+                return Ok(());
+            };
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(too_large());
             }
@@ -231,13 +257,18 @@ impl Answer {
         let mut ahead = VecDeque::new();
         let mut ended = false;
         while bytes.len() <= MAX_EXCERPT {
-            // A failure shows again, to whom it matters, when the body is read.
-            let Ok(Some(chunk)) = self.chunk().await else {
-                ended = true;
-                break;
-            };
-            bytes.extend_from_slice(&chunk);
-            ahead.push_back(chunk);
+            match self.chunk().await {
+                Ok(Some(chunk)) => {
+                    bytes.extend_from_slice(&chunk);
+                    ahead.push_back(chunk);
+                    continue;
+                }
+                Ok(None) => {}
+                // Whoever reads the body is told, where it breaks off.
+                Err(error) => self.failed = Some(error),
+            }
+            ended = true;
+            break;
         }
         self.ahead = ahead;
         if bytes.is_empty() {

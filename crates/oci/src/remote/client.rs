@@ -1,34 +1,27 @@
-//! The client: what all requests share, and the way each of them takes.
+//! The client: what all requests share, and trying again where that helps.
 //!
-//! A request goes through four layers, outermost first: [`Client::send`] tries again where that helps;
-//! `authorized` answers challenges; `follow` follows redirects, hop by hop; `exchange` sends one request, tells
-//! the observer, and collects warnings.
+//! What one try is, from challenges over redirects to the wire, is in [`exchange`](super::exchange).
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
-use http::header::{AUTHORIZATION, COOKIE, LOCATION};
-use http::{HeaderMap, Method, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::reference::{Reference, RepositoryName};
-use crate::remote::auth::{Auth, Authorization, challenge};
-use crate::remote::call::{Answer, Call, Payload};
-use crate::remote::observer::{RequestEvent, ResponseEvent, Wait, shown_headers, shown_url};
+use crate::remote::auth::Auth;
+use crate::remote::call::{Answer, Call};
+use crate::remote::endpoint::Endpoint;
+use crate::remote::exchange::host_of;
+use crate::remote::observer::Wait;
 use crate::remote::registry::Registry;
 use crate::remote::repository::{Repository, State};
 use crate::remote::retry::{self, Pacing};
 use crate::remote::settings::Settings;
-use crate::remote::stall::no_answer_within;
-use crate::remote::transport::{NoAnswer, NoAnswerKind, Outgoing, Transport};
-use crate::remote::{trust, warning};
-
-/// Most redirects followed for one request.
-const MAX_REDIRECTS: usize = 10;
+use crate::remote::transport::{NoAnswerKind, Transport};
 
 /// Talks to registries. Cheap to clone; clones share connections, tokens and what was learnt of registries.
 #[derive(Clone)]
@@ -64,58 +57,6 @@ const MAX_LEARNT: usize = 4096;
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("settings", &self.shared.settings).finish_non_exhaustive()
-    }
-}
-
-/// A registry's address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    host: String,
-    base: Url,
-}
-
-impl Endpoint {
-    pub(super) fn of(host: &str, base: Url) -> Self {
-        Self { host: host.to_owned(), base }
-    }
-
-    /// Host and port, as credentials are filed under.
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// Scheme, host and port, ending in `/`.
-    pub(super) fn base(&self) -> &Url {
-        &self.base
-    }
-
-    /// Scheme, host and port as text.
-    pub(super) fn origin(&self) -> String {
-        self.base.origin().ascii_serialization()
-    }
-
-    /// The URL of a path below `/v2/`. `path` is made of names, digests and tags, which need no escaping.
-    pub(super) fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("/v2/{path}"));
-        url
-    }
-
-    /// A URL is on this registry.
-    pub(super) fn owns(&self, url: &Url) -> bool {
-        url.origin() == self.base.origin()
-    }
-}
-
-/// A try that failed without an answer.
-struct Failure {
-    error: Error,
-    kind: NoAnswerKind,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, kind: NoAnswerKind::Permanent }
     }
 }
 
@@ -156,6 +97,24 @@ impl Client {
         &self.shared.settings
     }
 
+    pub(super) fn transport(&self) -> &Transport {
+        &self.shared.transport
+    }
+
+    pub(super) fn auth(&self) -> &Auth {
+        &self.shared.auth
+    }
+
+    /// Counts requests, for observers.
+    pub(super) fn requests(&self) -> &AtomicU64 {
+        &self.shared.requests
+    }
+
+    /// Lower-case names of headers whose values are not shown.
+    pub(super) fn secret_headers(&self) -> &HashSet<String> {
+        &self.shared.secret_headers
+    }
+
     /// What is known of a repository, shared by all its handles.
     pub(super) fn state(&self, endpoint: &Endpoint, name: &RepositoryName) -> Arc<State> {
         self.learnt(|learnt| {
@@ -164,6 +123,21 @@ impl Client {
             }
             Arc::clone(learnt.repositories.entry(format!("{}/{name}", endpoint.origin())).or_default())
         })
+    }
+
+    /// A host has answered.
+    pub(super) fn learn_answered(&self, host: String) {
+        self.learnt(|learnt| {
+            if learnt.answered.len() < MAX_LEARNT {
+                learnt.answered.insert(host);
+            }
+        });
+    }
+
+    /// A host has warned of something; `true` the first time.
+    pub(super) fn learn_warning(&self, host: &str, text: &str) -> bool {
+        let key = (host.to_owned(), text.to_owned());
+        self.learnt(|learnt| learnt.warnings.len() < MAX_LEARNT && learnt.warnings.insert(key))
     }
 
     fn learnt<T>(&self, change: impl FnOnce(&mut Learnt) -> T) -> T {
@@ -181,15 +155,13 @@ impl Client {
         Box::pin(self.persist(endpoint, call, false)).await
     }
 
+    /// Tries until it helps or cannot help.
     async fn persist(&self, endpoint: &Endpoint, mut call: Call, authorize: bool) -> Result<Answer> {
         let mut pacing = Pacing::new(&self.settings().retry);
         let host = host_of(&call.url);
         loop {
             self.pause(&host).await;
-            let outcome = match authorize {
-                true => self.authorized(endpoint, &mut call).await,
-                false => self.follow(endpoint, &mut call, None).await,
-            };
+            let outcome = self.attempt(endpoint, &mut call, authorize).await;
             let (asked, reason, outcome) = match outcome {
                 Ok(answer) if retry::is_transient(answer.status()) => {
                     (retry::retry_after(answer.headers()), answer.status().to_string(), Ok(answer))
@@ -200,8 +172,10 @@ impl Client {
                 }
                 Err(failure) => return Err(failure.error),
             };
-            let next = pacing.next(asked).filter(|_| call.is_replayable());
-            let Some((delay, retry)) = next else { return outcome };
+            if call.once || !call.is_replayable() {
+                return outcome;
+            }
+            let Some((delay, retry)) = pacing.next(asked) else { return outcome };
             if let Ok(answer) = outcome {
                 answer.discard().await;
             }
@@ -220,7 +194,7 @@ impl Client {
     async fn pause(&self, host: &str) {
         let until = self.learnt(|learnt| learnt.paused.get(host).copied());
         if let Some(until) = until {
-            tokio::time::sleep_until(until.into()).await;
+            tokio::time::sleep_until(until).await;
             self.learnt(|learnt| learnt.paused.retain(|_, until| *until > Instant::now()));
         }
     }
@@ -233,186 +207,4 @@ impl Client {
             NoAnswerKind::Unreachable => self.learnt(|learnt| learnt.answered.contains(host)),
         }
     }
-
-    /// One try, with credentials as the registry wants them.
-    async fn authorized(&self, endpoint: &Endpoint, call: &mut Call) -> Result<Answer, Failure> {
-        let auth = &self.shared.auth;
-        let first = auth.known(self, endpoint, &call.scopes).await?;
-        let answer = self.follow(endpoint, call, first.as_ref()).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let Some(challenge) = challenge::of(answer.headers()) else { return Ok(answer) };
-        let second = auth.answer(self, endpoint, &challenge, &call.scopes, first.as_ref()).await?;
-        // A stream cannot be sent again; who sends it again finds the new token waiting.
-        let Some(second) = second.filter(|_| call.is_replayable()) else { return Ok(answer) };
-        answer.discard().await;
-        self.follow(endpoint, call, Some(&second)).await
-    }
-
-    /// One try, through its redirects. Credentials and custom headers go to the registry's own origin only.
-    async fn follow(
-        &self,
-        endpoint: &Endpoint,
-        call: &mut Call,
-        authorization: Option<&Authorization>,
-    ) -> Result<Answer, Failure> {
-        let mut url = call.url.clone();
-        let mut method = call.method.clone();
-        for _ in 0..=MAX_REDIRECTS {
-            let mut headers = call.headers.clone();
-            if url.origin() != call.url.origin() {
-                headers.remove(AUTHORIZATION);
-                headers.remove(COOKIE);
-            }
-            let to_registry = endpoint.owns(&url);
-            if to_registry {
-                for (name, value) in &self.settings().headers {
-                    headers.append(name.clone(), value.clone());
-                }
-                if let Some(authorization) = authorization {
-                    headers.insert(AUTHORIZATION, authorization.header.clone());
-                }
-            }
-            let answer = self.exchange(call, method.clone(), &url, headers, to_registry).await?;
-            let Some(location) = redirection(&answer) else {
-                if to_registry {
-                    self.warn(endpoint, answer.headers());
-                }
-                return Ok(answer);
-            };
-            let refused = answer.protocol_error();
-            let next = trust::redirect(&url, &location, self.settings().insecure).map_err(&refused)?;
-            if call.stay && next.origin() != url.origin() {
-                return Err(
-                    refused("it redirects to another host, which would get our secrets".to_owned()).into()
-                );
-            }
-            if !call.is_replayable() {
-                return Err(refused("it redirects a stream that was sent already".to_owned()).into());
-            }
-            let reading = matches!(method, Method::GET | Method::HEAD);
-            match answer.status() {
-                StatusCode::SEE_OTHER => {
-                    method = if method == Method::HEAD { Method::HEAD } else { Method::GET };
-                    call.body = Payload::Empty;
-                }
-                StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND if !reading => {
-                    return Err(refused(format!("it redirects a {method} elsewhere")).into());
-                }
-                _ => {}
-            }
-            url = next;
-            answer.discard().await;
-        }
-        let error = Error::Protocol {
-            method: call.method.to_string(),
-            url: shown_url(&call.url),
-            reason: format!("it redirects more than {MAX_REDIRECTS} times"),
-        };
-        Err(error.into())
-    }
-
-    /// Sends one request and waits for the head of its answer.
-    async fn exchange(
-        &self,
-        call: &mut Call,
-        method: Method,
-        url: &Url,
-        headers: HeaderMap,
-        to_registry: bool,
-    ) -> Result<Answer, Failure> {
-        let observer = &self.settings().observer;
-        let watched = observer.wants_wire();
-        let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let mut headers = headers;
-        if let Payload::Stream { length, .. } = &call.body {
-            headers.insert(http::header::CONTENT_LENGTH, (*length).into());
-        }
-        if watched {
-            let headers = shown_headers(&headers, &self.shared.secret_headers);
-            observer.request(&RequestEvent { number, method: method.clone(), url: shown_url(url), headers });
-        }
-        let Some(body) = call.take_body() else {
-            return Err(Error::Request {
-                method: method.to_string(),
-                url: shown_url(url),
-                reason: "the stream was sent already".to_owned(),
-            }
-            .into());
-        };
-        let asked = url.clone();
-        let outgoing =
-            Outgoing { method: method.clone(), url: asked, headers, body, to_registry, bulk: call.bulk };
-        let sent = match self.in_time(&call.body, outgoing).await? {
-            Ok(response) => response,
-            Err(NoAnswer { reason, kind }) => {
-                if watched {
-                    observer.failed(number, &reason);
-                }
-                let error = Error::Request { method: method.to_string(), url: shown_url(url), reason };
-                return Err(Failure { error, kind });
-            }
-        };
-        self.learnt(|learnt| {
-            if learnt.answered.len() < MAX_LEARNT {
-                learnt.answered.insert(host_of(url));
-            }
-        });
-        let stall_timeout = self.settings().stall_timeout;
-        let mut answer = Answer::new(method, call.url.clone(), sent, stall_timeout);
-        if watched {
-            let body = answer.excerpt().await;
-            let headers = shown_headers(answer.headers(), &self.shared.secret_headers);
-            observer.response(&ResponseEvent { number, status: answer.status(), headers, body });
-        }
-        Ok(answer)
-    }
-
-    /// Sends, and gives up when nothing moves or nobody answers.
-    async fn in_time(
-        &self,
-        body: &Payload,
-        outgoing: Outgoing,
-    ) -> Result<Result<reqwest::Response, NoAnswer>, Error> {
-        let (stall, answer) = (self.settings().stall_timeout, self.settings().answer_timeout);
-        let overdue = async {
-            match body {
-                Payload::Stream { activity, .. } => activity.stalled(stall, answer).await,
-                Payload::Empty | Payload::Bytes(_) => {
-                    tokio::time::sleep(answer).await;
-                    no_answer_within(answer)
-                }
-            }
-        };
-        tokio::select! {
-            sent = self.shared.transport.send(outgoing) => sent,
-            reason = overdue => Ok(Err(NoAnswer { reason, kind: NoAnswerKind::Broken })),
-        }
-    }
-
-    /// Passes on a registry's warnings that were not passed on before.
-    fn warn(&self, endpoint: &Endpoint, headers: &HeaderMap) {
-        for text in warning::texts(headers) {
-            let key = (endpoint.host().to_owned(), text.clone());
-            let new = self.learnt(|learnt| learnt.warnings.len() < MAX_LEARNT && learnt.warnings.insert(key));
-            if new {
-                self.settings().observer.warning(endpoint.host(), &text);
-            }
-        }
-    }
-}
-
-/// Where an answer redirects to.
-fn redirection(answer: &Answer) -> Option<String> {
-    match answer.status().as_u16() {
-        301 | 302 | 303 | 307 | 308 => answer.header(LOCATION.as_str()).map(str::to_owned),
-        _ => None,
-    }
-}
-
-/// Host and port.
-fn host_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::descriptor::Descriptor;
@@ -22,6 +23,9 @@ use crate::verify::Check;
 
 /// How much is gathered before it is written, in bytes.
 const WRITE: usize = 1 << 20;
+
+/// Most writes at a time.
+const MAX_WRITES: usize = 64;
 
 /// How much is read back and hashed at a time, in bytes.
 const READ: usize = 256 << 10;
@@ -100,6 +104,7 @@ impl Repository {
         let (written, mut news) = tokio::sync::mpsc::channel(64);
         let next = Arc::new(AtomicUsize::new(1));
         let ranges: Arc<[Range<u64>]> = parts.ranges.as_slice().into();
+        let writing = Arc::new(Semaphore::new(MAX_WRITES));
         let mut workers = JoinSet::new();
         let mut first = Some(first);
         for _ in 0..self.client.settings().transfer.connections.clamp(1, ranges.len()) {
@@ -110,11 +115,12 @@ impl Repository {
                 ranges: Arc::clone(&ranges),
                 next: Arc::clone(&next),
                 written: written.clone(),
+                writing: Arc::clone(&writing),
             };
             workers.spawn(worker.run(first.take()));
         }
         drop(written);
-        loop {
+        let result = loop {
             tokio::select! {
                 Some((part, bytes)) = news.recv() => {
                     parts.written[part] += bytes;
@@ -122,11 +128,18 @@ impl Repository {
                     let _ = complete.send(parts.complete());
                 }
                 Some(ended) = workers.join_next() => {
-                    ended.map_err(|error| target.failed("write", std::io::Error::other(error)))??;
+                    match ended.map_err(|error| target.failed("write", std::io::Error::other(error))).flatten() {
+                        Ok(()) => {}
+                        Err(error) => break Err(error),
+                    }
                 }
-                else => return Ok(()),
+                else => break Ok(()),
             }
-        }
+        };
+        // Writes that have begun cannot be stopped, and must not come after the file is cut.
+        workers.abort_all();
+        let _ = writing.acquire_many(MAX_WRITES as u32).await;
+        result
     }
 }
 
@@ -188,6 +201,8 @@ struct Worker {
     /// The next part nobody has begun.
     next: Arc<AtomicUsize>,
     written: tokio::sync::mpsc::Sender<(usize, u64)>,
+    /// Held by each write until it has ended.
+    writing: Arc<Semaphore>,
 }
 
 impl Worker {
@@ -226,7 +241,12 @@ impl Worker {
 
     async fn write(&self, bytes: Bytes, at: u64) -> Result<()> {
         let file = Arc::clone(&self.target.file);
-        let written = tokio::task::spawn_blocking(move || write_all_at(&file, &bytes, at)).await;
+        let permit = Arc::clone(&self.writing).acquire_owned().await;
+        let written = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            write_all_at(&file, &bytes, at)
+        })
+        .await;
         written.map_err(std::io::Error::other).flatten().map_err(|error| self.target.failed("write", error))
     }
 }

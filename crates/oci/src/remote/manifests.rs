@@ -48,7 +48,7 @@ impl Repository {
         accept: Option<&[String]>,
     ) -> Result<(Descriptor, Bytes)> {
         check_reference(reference)?;
-        let call = self.manifest_call(Method::GET, reference, accept);
+        let call = self.manifest_call(Method::GET, reference, accept).whole(MAX_MANIFEST_SIZE);
         let answer = self.ask(call, reference, &[StatusCode::OK]).await?;
         let stated = stated_digest(&answer, reference)?;
         let media_type = content_type(&answer);
@@ -67,8 +67,8 @@ impl Repository {
     /// The bytes of a manifest, checked against its descriptor.
     pub(super) async fn manifest_content(&self, descriptor: &Descriptor) -> Result<Bytes> {
         let digest = descriptor.digest.as_str();
-        let call =
-            self.manifest_call(Method::GET, digest, Some(std::slice::from_ref(&descriptor.media_type)));
+        let accept = std::slice::from_ref(&descriptor.media_type);
+        let call = self.manifest_call(Method::GET, digest, Some(accept)).whole(MAX_MANIFEST_SIZE);
         let answer = self.ask(call, digest, &[StatusCode::OK]).await?;
         let bytes = answer.read_all(MAX_MANIFEST_SIZE).await?;
         content::check(descriptor, &bytes)?;
@@ -131,11 +131,14 @@ impl Repository {
 
     /// Deletes the manifest of a digest, or a tag.
     pub(super) async fn delete_by(&self, reference: &str) -> Result<()> {
-        let call = self.call(Method::DELETE, &format!("manifests/{reference}"), DELETE);
-        self.ask(call, reference, &[StatusCode::ACCEPTED, StatusCode::OK, StatusCode::NO_CONTENT])
-            .await?
-            .discard()
-            .await;
+        self.delete_path(&format!("manifests/{reference}"), reference).await
+    }
+
+    /// Deletes something of this repository.
+    pub(super) async fn delete_path(&self, path: &str, what: &str) -> Result<()> {
+        let call = self.call(Method::DELETE, path, DELETE);
+        let deleted = [StatusCode::ACCEPTED, StatusCode::OK, StatusCode::NO_CONTENT];
+        self.ask(call, what, &deleted).await?.discard().await;
         Ok(())
     }
 

@@ -11,6 +11,8 @@ mod blobs;
 mod call;
 mod client;
 mod download;
+mod endpoint;
+mod exchange;
 mod manifests;
 mod observer;
 mod positioned;

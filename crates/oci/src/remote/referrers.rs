@@ -111,6 +111,7 @@ impl Repository {
         loop {
             let mut call = self.referrers_call(subject.as_str(), None);
             call.url = url;
+            call.whole = Some(MAX_PAGE);
             let answer = self.send(call).await?;
             if pages == 0 && answer.status() == StatusCode::NOT_FOUND {
                 let error = answer.into_error().await;
@@ -175,7 +176,7 @@ impl Repository {
     /// Records a pushed manifest with its subject, unless the registry has (`recorded`).
     pub(super) async fn record_referrer(&self, manifest: &Manifest, recorded: bool) -> Result<()> {
         let Some(subject) = manifest.subject() else { return Ok(()) };
-        if recorded {
+        if recorded && self.client.settings().referrers != ReferrersMode::Tag {
             self.learn_api(true);
             return Ok(());
         }
@@ -193,12 +194,14 @@ impl Repository {
         if self.client.settings().referrers == ReferrersMode::Api || self.known_api() == Some(true) {
             return Ok(None);
         }
-        let bytes = self.manifest_content(descriptor).await?;
-        let Ok(manifest) =
-            Manifest::parse_with(descriptor.digest.algorithm(), bytes, Some(&descriptor.media_type))
-        else {
-            return Ok(None);
+        let bytes = match self.manifest_content(descriptor).await {
+            Ok(bytes) => bytes,
+            // What cannot be read can still be deleted.
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
+            Err(error) => return Err(error),
         };
+        let parsed = Manifest::parse_with(descriptor.digest.algorithm(), bytes, Some(&descriptor.media_type));
+        let Ok(manifest) = parsed else { return Ok(None) };
         match manifest.subject() {
             Some(subject) if !self.has_api().await? => Ok(Some(subject.digest.clone())),
             _ => Ok(None),

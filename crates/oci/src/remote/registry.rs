@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::reference::RepositoryName;
 use crate::remote::auth::scope::Scopes;
 use crate::remote::call::Call;
-use crate::remote::client::{Client, Endpoint};
+use crate::remote::client::Client;
+use crate::remote::endpoint::Endpoint;
 use crate::remote::repository::Repository;
 use crate::remote::tags::Pages;
 

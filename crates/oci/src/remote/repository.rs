@@ -21,7 +21,8 @@ use crate::manifest::{MAX_MANIFEST_SIZE, Manifest};
 use crate::reference::RepositoryName;
 use crate::remote::auth::scope::Scopes;
 use crate::remote::call::{Answer, Call};
-use crate::remote::client::{Client, Endpoint};
+use crate::remote::client::Client;
+use crate::remote::endpoint::Endpoint;
 
 /// What pulling needs to be allowed.
 pub(super) const PULL: &[&str] = &["pull"];
@@ -37,6 +38,8 @@ pub struct Repository {
     pub(super) endpoint: Arc<Endpoint>,
     registry: Arc<str>,
     name: RepositoryName,
+    /// What every token shall allow, because it will be needed.
+    expected: &'static [&'static str],
     pub(super) state: Arc<State>,
 }
 
@@ -67,7 +70,19 @@ impl Repository {
         name: RepositoryName,
     ) -> Self {
         let state = client.state(&endpoint, &name);
-        Self { client, endpoint, registry, name, state }
+        Self { client, endpoint, registry, name, expected: &[], state }
+    }
+
+    /// The same repository, to be written to: the first token will do for that, too.
+    #[must_use]
+    pub fn for_writing(self) -> Self {
+        Self { expected: PUSH, ..self }
+    }
+
+    /// The same repository, to be deleted from: the first token will do for that, too.
+    #[must_use]
+    pub fn for_deleting(self) -> Self {
+        Self { expected: DELETE, ..self }
     }
 
     /// Its name in its registry.
@@ -97,7 +112,13 @@ impl Repository {
     /// A request for something of this repository; `path` is what follows its name.
     pub(super) fn call(&self, method: Method, path: &str, actions: &[&str]) -> Call {
         let url = self.endpoint.url(&format!("{}/{path}", self.name));
-        Call::new(method, url).scopes(Scopes::repository(self.name.as_str(), actions))
+        Call::new(method, url).scopes(self.scopes(actions))
+    }
+
+    /// What a request has to be allowed, and what later ones will have to be.
+    pub(super) fn scopes(&self, actions: &[&str]) -> Scopes {
+        let name = self.name.as_str();
+        Scopes::repository(name, actions).union(Scopes::repository(name, self.expected))
     }
 
     /// Makes a request. Any status is an answer.
@@ -123,7 +144,16 @@ impl Fetch for Repository {
             let bytes = self.manifest_content(descriptor).await?;
             return Ok(Box::pin(std::io::Cursor::new(bytes)));
         }
-        self.blob(descriptor).await
+        self.blob_from(descriptor, 0).await
+    }
+
+    async fn fetch_from(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader> {
+        if descriptor.is_manifest() {
+            let bytes = self.manifest_content(descriptor).await?;
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            return Ok(Box::pin(std::io::Cursor::new(bytes.slice(offset..))));
+        }
+        self.blob_from(descriptor, offset).await
     }
 
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
@@ -177,8 +207,9 @@ impl Tag for Repository {
     }
 
     async fn tag(&self, descriptor: &Descriptor, tag: &str) -> Result<()> {
-        let bytes = self.manifest_content(descriptor).await?;
-        self.put_manifest(descriptor, bytes, tag).await.map(drop)
+        let bytes = self.clone().for_writing().manifest_content(descriptor).await?;
+        self.put_manifest(descriptor, bytes, tag).await?.discard().await;
+        Ok(())
     }
 
     async fn tags(&self, last: Option<&str>) -> Result<Vec<String>> {
@@ -204,8 +235,7 @@ impl Delete for Repository {
             return self.delete_manifest(descriptor).await;
         }
         let digest = descriptor.digest.as_str();
-        let call = self.call(Method::DELETE, &format!("blobs/{digest}"), DELETE);
-        self.ask(call, digest, &[StatusCode::ACCEPTED]).await.map(drop)
+        self.delete_path(&format!("blobs/{digest}"), digest).await
     }
 }
 

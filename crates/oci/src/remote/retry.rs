@@ -61,6 +61,7 @@ impl Pacing {
     /// Bytes moved: earlier failures no longer count.
     pub(super) fn progressed(&mut self) {
         self.retries = 0;
+        self.waited = Duration::ZERO;
     }
 }
 

@@ -27,6 +27,14 @@ pub(super) enum Failure {
 /// Where a request's body left a failure for the one who sent it: the HTTP client only says that the body failed.
 type Slot = Arc<Mutex<Option<Failure>>>;
 
+/// Reads all of a small stream.
+pub(super) async fn collect(descriptor: &Descriptor, mut reader: BlobReader) -> Result<Bytes> {
+    let mut bytes = Vec::with_capacity(usize::try_from(descriptor.size).unwrap_or(0));
+    let read = (&mut reader).take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes).await;
+    read.map_err(|source| Error::transfer(&descriptor.digest, source))?;
+    Ok(Bytes::from(bytes))
+}
+
 /// What an upload sends.
 pub(super) struct Source {
     kind: Kind,

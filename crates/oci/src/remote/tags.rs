@@ -9,7 +9,8 @@ use url::Url;
 use crate::error::Result;
 use crate::remote::auth::scope::Scopes;
 use crate::remote::call::{Answer, Call};
-use crate::remote::client::{Client, Endpoint};
+use crate::remote::client::Client;
+use crate::remote::endpoint::Endpoint;
 use crate::remote::repository::{PULL, Repository};
 use crate::remote::trust;
 
@@ -65,7 +66,7 @@ impl Pages {
     /// The entries of the next page, in the registry's order; `None` after the last one.
     pub async fn next(&mut self) -> Result<Option<Vec<String>>> {
         let Some(url) = self.next.take() else { return Ok(None) };
-        let call = Call::new(Method::GET, url).scopes(self.scopes.clone());
+        let call = Call::new(Method::GET, url).scopes(self.scopes.clone()).whole(MAX_PAGE);
         let answer = self.client.send(&self.endpoint, call).await?.expect(&[StatusCode::OK]).await?;
         let protocol = answer.protocol_error();
         let next = next_page(&self.endpoint, &answer)?;
@@ -108,7 +109,7 @@ impl Repository {
     #[must_use]
     pub fn tag_pages(&self, last: Option<&str>) -> Pages {
         let url = self.endpoint.url(&format!("{}/tags/list", self.name()));
-        let scopes = Scopes::repository(self.name().as_str(), PULL);
+        let scopes = self.scopes(PULL);
         Pages::new(self.client.clone(), (*self.endpoint).clone(), scopes, url, last)
     }
 }

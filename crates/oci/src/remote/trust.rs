@@ -7,7 +7,7 @@
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::remote::client::Endpoint;
+use crate::remote::endpoint::Endpoint;
 use crate::remote::observer::shown_url;
 
 /// The upload location or next page that an answer to `method` `asked` names.

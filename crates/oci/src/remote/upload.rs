@@ -20,14 +20,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::media_type;
 use crate::remote::auth::scope::Scopes;
 use crate::remote::call::{Answer, Call, Payload};
-use crate::remote::observer::Wait;
+use crate::remote::observer::{Wait, shown_url};
 use crate::remote::repository::{PULL, PUSH, Repository};
 use crate::remote::retry::Pacing;
-use crate::remote::source::{Failure, Source};
+use crate::remote::source::{self, Failure, Source};
 use crate::remote::trust;
 
 /// Most sessions kept for pushes that follow a refused mount.
 const MAX_SESSIONS: usize = 1024;
+
+/// Streams up to this size are read into memory first, in bytes.
+const SMALL_STREAM: u64 = 1 << 20;
 
 /// Chunk size after a connection broke, in bytes: what may have to be sent once more.
 const CAUTIOUS_CHUNK: u64 = 32 << 20;
@@ -66,6 +69,13 @@ impl Repository {
 
     /// Pushes a blob.
     pub(super) async fn push_blob(&self, descriptor: &Descriptor, content: Content) -> Result<()> {
+        let content = match content {
+            // In memory it can be sent again.
+            Content::Stream(reader) if descriptor.size <= SMALL_STREAM => {
+                Content::Bytes(source::collect(descriptor, reader).await?)
+            }
+            content => content,
+        };
         let whole = match &content {
             Content::Bytes(bytes) => Some(bytes.clone()),
             Content::Stream(_) | Content::Reopen(_) => None,
@@ -95,6 +105,7 @@ impl Repository {
             at: 0,
             chunk: max_body.filter(|limit| descriptor.size > *limit),
             pacing: Pacing::new(&self.client.settings().retry),
+            restarts: 0,
         };
         upload.run().await
     }
@@ -187,6 +198,8 @@ struct Upload<'a> {
     /// The most to send at once, when not all.
     chunk: Option<u64>,
     pacing: Pacing,
+    /// How often it was begun again.
+    restarts: u32,
 }
 
 /// How one request of an upload ended.
@@ -195,7 +208,7 @@ enum Step {
     /// The session has more than before.
     Moved,
     /// The session is gone, or never was.
-    Lost,
+    Lost(Error),
     /// It does not have what we thought, or the connection broke.
     Unclear(Error),
     /// The body was too large.
@@ -204,6 +217,14 @@ enum Step {
 
 impl Upload<'_> {
     async fn run(mut self) -> Result<()> {
+        let result = self.steps().await;
+        if result.as_ref().is_err_and(|error| !matches!(error, Error::Request { .. })) {
+            self.cancel().await;
+        }
+        result
+    }
+
+    async fn steps(&mut self) -> Result<()> {
         loop {
             let step = if self.at == self.descriptor.size && self.at > 0 {
                 self.finish(Payload::Empty).await?
@@ -223,19 +244,21 @@ impl Upload<'_> {
                     self.chunk = Some(limit);
                     self.restart().await?;
                 }
-                Step::Lost => {
-                    // Our first try may have succeeded without our hearing of it.
-                    let plain = self.descriptor.plain();
-                    if content::Fetch::exists(self.repository, &plain).await? {
+                Step::Lost(error) => {
+                    if self.arrived().await? {
                         return Ok(());
                     }
-                    let gone = Error::not_found(format!("upload session of {}", self.descriptor.digest));
-                    self.wait(gone).await?;
+                    self.wait(error).await?;
                     self.restart().await?;
                 }
                 Step::Unclear(error) => {
                     self.wait(error).await?;
-                    self.find_out().await?;
+                    if !self.find_out().await? {
+                        if self.arrived().await? {
+                            return Ok(());
+                        }
+                        self.restart().await?;
+                    }
                 }
             }
         }
@@ -306,7 +329,9 @@ impl Upload<'_> {
     }
 
     /// Sends a request of this upload. Failures of what is pushed end the upload; those of the network do not.
-    async fn send(&mut self, call: Call) -> Result<Result<Answer, Step>> {
+    async fn send(&mut self, mut call: Call) -> Result<Result<Answer, Step>> {
+        // Sending blindly again might send twice: first the session is asked what it has.
+        call.once = true;
         let sent = self.repository.send(call).await;
         if let Some(failure) = self.source.failure() {
             return Err(match failure {
@@ -344,31 +369,52 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// Asks the session what it has, and goes on from there; without an answer, from the beginning.
-    async fn find_out(&mut self) -> Result<()> {
+    /// Asks the session what it has, to go on from there. `false` when it does not say.
+    async fn find_out(&mut self) -> Result<bool> {
         let call = self.repository.upload_call(Method::GET, self.session.url.clone());
         let answer = self.repository.send(call).await?;
         let known = matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED);
         let has = received(&answer).filter(|has| known && *has <= self.descriptor.size);
         let url = self.repository.location(&answer);
         answer.discard().await;
-        match has {
-            Some(has) => {
-                self.at = has;
-                if let Ok(url) = url {
-                    self.session.url = url;
-                }
-                Ok(())
-            }
-            None => self.restart().await,
+        let Some(has) = has else { return Ok(false) };
+        self.at = has;
+        if let Ok(url) = url {
+            self.session.url = url;
         }
+        Ok(true)
+    }
+
+    /// The blob is there: what we sent may have arrived without our hearing of it.
+    async fn arrived(&mut self) -> Result<bool> {
+        let call = self.repository.call(Method::HEAD, &format!("blobs/{}", self.descriptor.digest), PUSH);
+        let answer = self.repository.send(call).await?;
+        Ok(answer.status() == StatusCode::OK)
     }
 
     /// Begins again in a new session.
     async fn restart(&mut self) -> Result<()> {
+        // Sessions that take much and are lost again would have us go on for ever.
+        self.restarts += 1;
+        if self.restarts > self.repository.client.settings().retry.retries {
+            return Err(Error::Protocol {
+                method: Method::PATCH.to_string(),
+                url: shown_url(&self.session.url),
+                reason: "the registry keeps losing what was uploaded".to_owned(),
+            });
+        }
         self.session = self.repository.open_session().await?;
         self.at = 0;
         Ok(())
+    }
+
+    /// Tells the registry to forget what it has. It need not know how.
+    async fn cancel(&mut self) {
+        let mut call = self.repository.upload_call(Method::DELETE, self.session.url.clone());
+        call.once = true;
+        if let Ok(answer) = self.repository.send(call).await {
+            answer.discard().await;
+        }
     }
 }
 
@@ -377,7 +423,7 @@ async fn step_of(answer: Answer, streams: bool) -> Result<Step> {
     let status = answer.status();
     let error = answer.into_error().await;
     Ok(match status {
-        StatusCode::NOT_FOUND => Step::Lost,
+        StatusCode::NOT_FOUND => Step::Lost(error),
         StatusCode::PAYLOAD_TOO_LARGE => Step::TooLarge(error),
         StatusCode::RANGE_NOT_SATISFIABLE => Step::Unclear(error),
         // A token ran out, and a stream could not be sent again with another.

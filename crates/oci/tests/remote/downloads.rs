@@ -134,7 +134,7 @@ async fn a_range_that_is_another_is_refused() {
         Reply::new(206).header("content-range", "bytes 0-499/1000").body(bytes.slice(..500))
     })
     .await;
-    let read = server.repository(impatient()).blob_from(&descriptor, 500).await;
+    let read = server.repository(impatient()).fetch_from(&descriptor, 500).await;
     assert!(matches!(read.err(), Some(Error::Protocol { .. })));
 }
 
@@ -145,9 +145,9 @@ async fn empty_blobs_and_ends_are_not_asked_for() {
     let empty = blob(&Bytes::new());
     assert_eq!(fetch_all(&repository, &empty, 10).await.expect("nothing"), "");
     let some = blob(&content(10));
-    let mut end = repository.blob_from(&some, 10).await.expect("the end");
+    let mut end = repository.fetch_from(&some, 10).await.expect("the end");
     assert_eq!(end.read(&mut [0]).await.expect("nothing"), 0);
-    assert!(repository.blob_from(&some, 11).await.is_err());
+    assert!(repository.fetch_from(&some, 11).await.is_err());
     assert!(repository.exists(&some).await.is_err(), "a broken server is no answer");
     assert_eq!(server.lines().len(), 6);
 }

@@ -82,7 +82,12 @@ impl Uploads {
                 self.session.extend_from_slice(&seen.body);
                 self.accepted(202)
             }
+            (&Method::DELETE, true) => {
+                self.generation += 1;
+                Reply::new(204)
+            }
             (_, true) => {
+                self.generation += 1;
                 self.session.extend_from_slice(&seen.body);
                 self.finished.push(Bytes::from(std::mem::take(&mut self.session)));
                 Reply::new(201)
@@ -205,12 +210,11 @@ async fn a_blob_that_arrived_unheard_of_is_not_sent_again() {
     let (server, _uploads) = registry(|number, seen, reply| match (number, seen.method.clone()) {
         (1, _) => Reply::hang_up(),
         (_, Method::HEAD) => Reply::new(200),
-        (_, Method::PUT) => Reply::new(404),
         _ => reply,
     })
     .await;
     server.repository(impatient()).push(&blob(&bytes), Content::Bytes(bytes)).await.expect("it is there");
-    assert_eq!(methods(&server), "POST PUT PUT HEAD");
+    assert_eq!(methods(&server), "POST PUT GET HEAD");
 }
 
 #[tokio::test]
@@ -277,12 +281,20 @@ async fn a_body_that_is_too_large_is_sent_in_chunks() {
 
 #[tokio::test]
 async fn what_can_be_read_once_is_sent_once() {
-    let bytes = content(300_000);
+    let bytes = content(1_200_000);
     let (server, _uploads) =
         registry(|_, seen, reply| if seen.method == Method::PUT { Reply::new(503) } else { reply }).await;
     let error = server.repository(impatient()).push(&blob(&bytes), once(&bytes)).await.expect_err("refused");
     assert!(matches!(error, Error::Response { status: 503, .. }), "{error}");
-    assert_eq!(methods(&server), "POST PUT");
+    // The session is given back.
+    assert_eq!(methods(&server), "POST PUT DELETE");
+
+    // What is small is read into memory first, and sent as often as it takes.
+    let bytes = content(1_000_000);
+    let (server, uploads) =
+        registry(|number, _, reply| if number == 1 { Reply::new(503) } else { reply }).await;
+    server.repository(impatient()).push(&blob(&bytes), once(&bytes)).await.expect("pushed");
+    assert_eq!(uploads.lock().expect("unbroken").finished.last(), Some(&bytes));
 }
 
 #[tokio::test]
@@ -311,7 +323,7 @@ async fn a_source_that_is_wrong_is_an_error_and_no_blob() {
 
 #[tokio::test]
 async fn an_upload_that_stands_still_is_noticed() {
-    let bytes = content(1 << 20);
+    let bytes = content(2 << 20);
     let (server, _uploads) = registry(|_, _, reply| reply).await;
     let (mut writer, reader) = tokio::io::duplex(1000);
     let stuck = tokio::spawn(async move {

@@ -17,7 +17,8 @@ use http::HeaderValue;
 
 use crate::credentials::Credential;
 use crate::error::{Error, Result};
-use crate::remote::client::{Client, Endpoint};
+use crate::remote::client::Client;
+use crate::remote::endpoint::Endpoint;
 use challenge::Challenge;
 use scope::Scopes;
 use token::Token;

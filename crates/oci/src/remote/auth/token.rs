@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::remote::auth::scope::Scopes;
 use crate::remote::auth::{basic, bearer};
 use crate::remote::call::{Call, Payload};
-use crate::remote::client::{Client, Endpoint};
+use crate::remote::client::Client;
+use crate::remote::endpoint::Endpoint;
 use crate::remote::trust;
 
 /// The most a token server may answer, in bytes.
@@ -34,7 +35,9 @@ struct Answer {
     token: String,
     #[serde(default)]
     access_token: String,
-    expires_in: Option<u64>,
+    /// In seconds; some servers write a text.
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 /// Fetches a token from the server that a challenge names.
@@ -53,6 +56,7 @@ pub(super) async fn fetch(
         by_oauth2(url, service, scopes, &credential.identity_token, &client.settings().client_id)
     };
     call.stay = true;
+    call.whole = Some(MAX_ANSWER);
     let asked = Instant::now();
     let answer = client.send_unauthorized(endpoint, call).await?;
     let answer = answer.expect(&[StatusCode::OK]).await?;
@@ -65,7 +69,11 @@ pub(super) async fn fetch(
         return Err(protocol("empty token returned".to_owned()));
     }
     // A window longer than the life would make every token stale at birth.
-    let life = Duration::from_secs(parsed.expires_in.unwrap_or(DEFAULT_LIFE).min(86_400));
+    let life = match &parsed.expires_in {
+        serde_json::Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    };
+    let life = Duration::from_secs(life.unwrap_or(DEFAULT_LIFE).min(86_400));
     let early = (life / 10).min(Duration::from_secs(15));
     Ok(Token { header: bearer(endpoint, &text)?, refresh_at: asked + (life - early) })
 }
