@@ -10,7 +10,7 @@ use tidewaiter_oci::credentials::{Credential, OneCredential};
 use tidewaiter_oci::remote::{ReferrersMode, Repository, Settings, TransferSettings};
 use tidewaiter_oci::{Descriptor, ErrorKind, Manifest, media_type};
 
-use crate::registry::{Peer, client};
+use crate::{Peer, client};
 
 /// Pushes an artifact of one blob, and returns its manifest.
 async fn push_artifact(repository: &Repository, text: &str, subject: Option<&Descriptor>) -> Manifest {
@@ -56,8 +56,7 @@ async fn what_is_pushed_is_read_listed_and_deleted() {
     };
     assert_eq!(sorted(repository.tags(None).await.expect("a list")), ["again", "latest", "v1", "v2"]);
     assert_eq!(sorted(repository.tags(Some("latest")).await.expect("a list")), ["v1", "v2"]);
-    let registry = client(Settings::default()).and_then(|c| c.registry(&peer.address.to_string()));
-    let registry = registry.expect("valid");
+    let registry = client(Settings::default()).registry(&peer.address().to_string()).expect("valid");
     registry.ping().await.expect("it answers");
     assert_eq!(registry.catalog(None).all().await.expect("a list"), ["a/b"]);
 
@@ -86,7 +85,7 @@ async fn a_tag_is_removed_without_its_manifest_where_tags_cannot_be_deleted() {
 async fn passwords_are_sent_when_asked_for() {
     let peer = Peer::start_with_password("u", "p:w");
     let with = |password: &str| {
-        let credential = OneCredential::new(&peer.address.to_string(), Credential::password("u", password));
+        let credential = OneCredential::new(&peer.address().to_string(), Credential::password("u", password));
         Settings { credentials: Arc::new(credential), ..Settings::default() }
     };
     let manifest = push_artifact(&peer.repository("a", with("p:w")), "x", None).await;
@@ -95,7 +94,7 @@ async fn passwords_are_sent_when_asked_for() {
     let nobody = peer.repository("a", Settings::default()).exists(&manifest.descriptor).await;
     assert_eq!(
         nobody.expect_err("refused").to_string(),
-        format!("{}: basic credential not found", peer.address)
+        format!("{}: basic credential not found", peer.address())
     );
 }
 
