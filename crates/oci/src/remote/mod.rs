@@ -3,7 +3,7 @@
 //! Start at [`Client`]: it holds the settings, the connections and the tokens. [`Client::registry`] gives what a
 //! registry can be asked as a whole, [`Client::repository`] a [`Repository`], which implements the traits of
 //! [`content`](crate::content). Nothing is believed unchecked: content is compared with its digest and size,
-//! addresses that a registry names are held against its own ([`trust`]), and every answer is read within a
+//! addresses that a registry names are held against its own (module `trust`), and every answer is read within a
 //! bound.
 
 mod auth;

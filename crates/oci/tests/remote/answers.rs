@@ -97,6 +97,18 @@ async fn broken_servers_and_connections_are_tried_again() {
 }
 
 #[tokio::test]
+async fn half_a_manifest_is_none() {
+    let server = in_order(vec![manifest().cut_after(20), manifest().cut_after(0)]).await;
+    let notes = Arc::new(Notes::default());
+    // An observer reads ahead, and must not swallow that the answer broke off.
+    let settings = Settings { observer: notes.clone(), ..impatient() };
+    let read = server.repository(settings).fetch_reference("v1").await.expect("whole in the end");
+    assert_eq!(read.bytes, MANIFEST);
+    assert_eq!(server.seen().len(), 3);
+    assert_eq!(notes.waits.lock().expect("unbroken").len(), 2);
+}
+
+#[tokio::test]
 async fn some_time_it_is_enough() {
     let server = Server::start(|_| Reply::new(502)).await;
     let error = server.repository(impatient()).resolve("v1").await.expect_err("never");

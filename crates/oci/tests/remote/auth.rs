@@ -98,6 +98,17 @@ async fn tokens_are_fetched_when_asked_for_and_kept() {
 }
 
 #[tokio::test]
+async fn what_will_be_written_to_needs_one_token() {
+    let server = Server::start(token_registry).await;
+    let repository = server.repository(with(Credential::password("u", "p"))).for_writing();
+    repository.fetch_reference("v1").await.expect("allowed");
+    let descriptor = Descriptor::of(media_type::OCI_INDEX, MANIFEST.as_bytes());
+    repository.push(&descriptor, Content::Bytes(MANIFEST.into())).await.expect("allowed");
+    let tokens = server.lines().into_iter().filter(|line| line.starts_with("GET /token")).collect::<Vec<_>>();
+    assert_eq!(tokens, ["GET /token?service=s&scope=repository%3Aa%3Apull%2Cpush"]);
+}
+
+#[tokio::test]
 async fn many_requests_at_once_fetch_one_token() {
     let server = Server::start(token_registry).await;
     let repository = server.repository(with(Credential::default()));
