@@ -28,8 +28,12 @@ macro_rules! migration {
 }
 
 /// All of them, in order. A published one is never changed.
-const MIGRATIONS: &[Migration] =
-    &[migration!(1, "0001_jobs"), migration!(2, "0002_registry"), migration!(3, "0003_platform")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_jobs"),
+    migration!(2, "0002_registry"),
+    migration!(3, "0003_platform"),
+    migration!(4, "0004_access"),
+];
 
 const CREATE_VERSIONS: &str =
     "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL)";

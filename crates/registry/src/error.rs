@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::access::InvalidHtpasswd;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -17,6 +19,8 @@ pub enum ErrorKind {
     Full,
     /// What was asked for is not there.
     NotFound,
+    /// What was asked for makes no sense, or clashes with what is there.
+    User,
     /// Our own fault, or the machine's.
     Internal,
 }
@@ -55,11 +59,54 @@ pub enum Error {
         /// Why not.
         source: object_store::Error,
     },
-    /// The htpasswd file cannot be used.
-    #[error("cannot use the password file {}: {reason}", path.display())]
-    Htpasswd {
-        /// Which file.
-        path: PathBuf,
+    /// The password file cannot be used.
+    #[error(transparent)]
+    Htpasswd(#[from] InvalidHtpasswd),
+    /// There is no token, scope map or webhook of this name.
+    #[error("there is no {what} named \"{name}\"")]
+    Unknown {
+        /// For example `token`.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// There is a token, scope map or webhook of this name already.
+    #[error("there is a {what} named \"{name}\" already")]
+    Exists {
+        /// For example `token`.
+        what: &'static str,
+        /// What was to be made.
+        name: String,
+    },
+    /// A name for a token, scope map or webhook is not one.
+    #[error(
+        "\"{name}\" cannot be a name: use up to 64 letters, digits, dashes, dots and underscores, and begin with a letter or digit"
+    )]
+    InvalidName {
+        /// What was given.
+        name: String,
+    },
+    /// A scope map that comes with the registry was to be changed.
+    #[error("the scope map \"{name}\" comes with the registry and cannot be changed; make another one")]
+    SystemScopeMap {
+        /// Which one.
+        name: String,
+    },
+    /// A scope map was to be deleted that tokens have.
+    #[error("the scope map \"{name}\" cannot be deleted: these tokens have it: {tokens}")]
+    ScopeMapInUse {
+        /// Which one.
+        name: String,
+        /// Names of tokens, separated by commas.
+        tokens: String,
+    },
+    /// The database holds a scope map or webhook that cannot be read.
+    #[error("the {what} \"{name}\" in the database is damaged: {reason}; delete it and make it again")]
+    Damaged {
+        /// For example `scope map`.
+        what: &'static str,
+        /// Which one.
+        name: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -87,7 +134,13 @@ impl Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
                 _ => ErrorKind::Internal,
             },
-            Self::BlobUrl { .. } | Self::Htpasswd { .. } => ErrorKind::Config,
+            Self::BlobUrl { .. } | Self::Htpasswd(_) => ErrorKind::Config,
+            Self::Unknown { .. } => ErrorKind::NotFound,
+            Self::Exists { .. }
+            | Self::InvalidName { .. }
+            | Self::SystemScopeMap { .. }
+            | Self::ScopeMapInUse { .. } => ErrorKind::User,
+            Self::Damaged { .. } => ErrorKind::Internal,
             Self::BlobObject { source, .. } => match source {
                 object_store::Error::NotFound { .. } => ErrorKind::NotFound,
                 object_store::Error::PermissionDenied { .. }

@@ -7,7 +7,6 @@ mod acr;
 mod blobs;
 mod catalog;
 mod manifests;
-mod oauth2;
 mod referrers;
 mod tags;
 mod uploads;
@@ -19,11 +18,10 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::{Method, StatusCode, request};
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use serde_json::json;
-use tidewaiter_oci::RepositoryName;
 
-use crate::access::{Action, Caller};
+use crate::access::{Caller, Need, Right, oauth2};
 use crate::events::Origin;
 use crate::registry::Shared;
 use crate::response::{ApiError, ApiResponse, json_response, set};
@@ -45,10 +43,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Finds out who sends it.
-    async fn new(shared: Arc<Shared>, parts: request::Parts) -> Result<Self, ApiError> {
-        let query = parse_form(parts.uri.query().unwrap_or(""));
-        let caller = shared.access.caller(&parts.headers, shared.now()).await?;
+    /// Finds out who sends it, and refuses what they may not do before anything is looked up.
+    async fn admit(shared: Arc<Shared>, parts: request::Parts, need: &Need) -> Result<Self, ApiError> {
+        let caller = shared.access.admit(&parts, need).await?;
+        let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes());
+        let query = query.into_owned().collect();
         Ok(Self { shared, method: parts.method, headers: parts.headers, caller, query })
     }
 
@@ -75,7 +74,7 @@ impl Call {
             host: text(header::HOST),
             method: self.method.to_string(),
             user_agent: text(header::USER_AGENT),
-            user: self.caller.name.clone(),
+            user: self.caller.name().map(str::to_owned),
         }
     }
 
@@ -100,18 +99,17 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v2/", any(dispatch))
         .route("/v2/{*rest}", any(dispatch))
         .route("/acr/v1/{*rest}", any(acr::dispatch))
-        .route("/oauth2/token", get(oauth2::token).post(oauth2::token))
-        .route("/oauth2/exchange", post(oauth2::exchange))
-        .with_state(shared)
+        .with_state(Arc::clone(&shared))
+        .merge(oauth2::router(Arc::clone(&shared.access)))
 }
 
 async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiResponse {
     let (parts, body) = request.into_parts();
+    let method = parts.method.clone();
     let route = Route::parse(parts.uri.path().trim_start_matches("/v2").trim_start_matches('/'));
     let answer = async {
-        let call = Call::new(shared, parts).await?;
         let route = route?.ok_or_else(ApiError::not_found)?;
-        admit(&call, &route)?;
+        let call = Call::admit(shared, parts, &need(&route, &method)).await?;
         handle(&call, body, route).await
     }
     .await;
@@ -120,27 +118,22 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiRes
     response
 }
 
-/// Refuses what the caller may not do, before anything is looked at.
-fn admit(call: &Call, route: &Route) -> Result<(), ApiError> {
-    let access = &call.shared.access;
-    let check = |name: &RepositoryName, actions: &[Action]| {
-        access.check(&call.caller, &call.headers, name.as_str(), actions)
-    };
-    match route {
-        // Clients learn here where to get a token, so anonymous ones are told, even where they may pull without.
-        Route::Ping if !access.is_open() && !call.headers.contains_key(header::AUTHORIZATION) => {
-            Err(access.unauthorized(&call.headers, None))
+/// What somebody must be allowed to be answered.
+fn need(route: &Route, method: &Method) -> Need {
+    let (name, right) = match (route, method) {
+        (Route::Ping | Route::Extensions, _) => return Need::Introduction,
+        (Route::Catalog, _) => return Need::Listing,
+        (Route::Tags(name), _) => (name, Right::MetadataRead),
+        (Route::Referrers(name, _), _) => (name, Right::ContentRead),
+        // An upload that somebody cancels is their own; its status is nobody else's business.
+        (Route::Uploads(name) | Route::Upload(name, _), _) => (name, Right::ContentWrite),
+        (Route::Manifest(name, _) | Route::Blob(name, _), &Method::GET | &Method::HEAD) => {
+            (name, Right::ContentRead)
         }
-        Route::Ping | Route::Extensions | Route::Catalog => Ok(()),
-        Route::Tags(name) => check(name, &[Action::ContentRead, Action::MetadataRead]),
-        Route::Referrers(name, _) => check(name, &[Action::ContentRead]),
-        Route::Manifest(name, _) | Route::Blob(name, _) => match call.method {
-            Method::GET | Method::HEAD => check(name, &[Action::ContentRead]),
-            Method::DELETE => check(name, &[Action::ContentDelete]),
-            _ => check(name, &[Action::ContentWrite]),
-        },
-        Route::Uploads(name) | Route::Upload(name, _) => check(name, &[Action::ContentWrite]),
-    }
+        (Route::Manifest(name, _) | Route::Blob(name, _), &Method::DELETE) => (name, Right::ContentDelete),
+        (Route::Manifest(name, _) | Route::Blob(name, _), _) => (name, Right::ContentWrite),
+    };
+    Need::Repository(name.clone(), right)
 }
 
 async fn handle(call: &Call, body: Body, route: Route) -> Answer {
@@ -171,11 +164,6 @@ async fn handle(call: &Call, body: Body, route: Route) -> Answer {
         (Route::Upload(name, id), Method::DELETE) => uploads::cancel(call, &name, &id),
         (route, method) => Err(wrong_method(&route, &method)),
     }
-}
-
-/// Reads `a=b&c=d`.
-fn parse_form(text: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
 fn wrong_method(route: &Route, method: &Method) -> ApiError {

@@ -3,7 +3,7 @@
 //! [`Registry::open`] puts a database ([`tidewaiter_db::Db`]) and a [`BlobStore`] together;
 //! [`Registry::router`] is its HTTP side, [`serve`] runs that on a listener. `handlers` has one module per
 //! resource of the distribution specification, `metadata` and `sql` keep names, manifests and the outbox in
-//! the database, `blobs` keeps content by digest.
+//! the database, `blobs` keeps content by digest, [`access`] decides who may do what.
 //!
 //! ```text
 //! let registry = Registry::open(db, BlobStore::local(&data).await?, Options::new(clock)).await?;
@@ -15,7 +15,7 @@
 //! registry.repository(&name).fetch_reference("v1").await?;      // an oci::ReadTarget, without HTTP
 //! ```
 
-mod access;
+pub mod access;
 mod blobs;
 mod cache;
 mod error;
@@ -31,18 +31,14 @@ mod server;
 mod sql;
 mod uploads;
 
-pub use access::{
-    Action as AccessAction, CreatedToken, Expiry, InvalidAction, NewToken, Password, RepositoryAction,
-    ScopeMap, Token, TokenError, Tokens,
-};
 pub use blobs::BlobStore;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Action, Event, Origin};
 pub use metadata::{ChangeableAttributes, ManifestDetails};
-pub use options::{Anonymous, Clock, Options};
+pub use options::{Anonymous, Challenge, Clock, Options};
 pub use registry::Registry;
 pub use repository::Repository;
 pub use server::{ClientAddress, ServeOptions, serve};
 
-/// The statements of this crate, for the test that prepares them on both engines.
-pub use sql::ALL as STATEMENTS;
+/// The statements of this crate by area, for the test that prepares them on both engines.
+pub const STATEMENTS: &[&[(&str, tidewaiter_db::Statement)]] = &[sql::ALL, access::sql::ALL];

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 /// Tells the time, in microseconds since 1970.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> i64 + Send + Sync>);
@@ -39,6 +41,15 @@ pub enum Anonymous {
     Everything,
 }
 
+/// How clients are asked to authenticate. Both ways are always understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// By tokens from `/oauth2/token`, as at Azure Container Registry.
+    Bearer,
+    /// By name and password with every request.
+    Basic,
+}
+
 /// How a registry is run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -46,10 +57,13 @@ pub struct Options {
     pub clock: Clock,
     /// What clients without credentials may do.
     pub anonymous: Anonymous,
-    /// A file of users and bcrypt hashes, who may do everything.
+    /// A file of users who may do everything, made by `htpasswd -B`. Tokens are in the database.
     pub htpasswd: Option<PathBuf>,
-    /// The URL that clients reach the registry by, where that is not what they send as `Host`.
-    pub external_url: Option<String>,
+    /// How clients are asked to authenticate.
+    pub challenge: Challenge,
+    /// The URL that clients reach the registry by, where that is not what they send as `Host`. Only scheme, host and
+    /// port count.
+    pub external_url: Option<Url>,
     /// Everything that would change something is refused.
     pub read_only: bool,
     /// Manifests, tags and blobs can be deleted through the API.
@@ -79,6 +93,7 @@ impl Options {
             clock,
             anonymous: Anonymous::Everything,
             htpasswd: None,
+            challenge: Challenge::Bearer,
             external_url: None,
             read_only: false,
             deletes: true,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidewaiter_db::{Db, Wake};
 use tidewaiter_oci::{Digest, RepositoryName};
 
-use crate::access::{Access, Tokens};
+use crate::access::{Access, ScopeMaps, Tokens};
 use crate::blobs::BlobStore;
 use crate::cache::ByteCache;
 use crate::error::Result;
@@ -27,7 +27,7 @@ pub struct Registry {
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     pub(crate) metadata: Metadata,
     pub(crate) blobs: BlobStore,
     pub(crate) uploads: Uploads,
@@ -36,10 +36,11 @@ pub(crate) struct Shared {
 }
 
 impl Registry {
-    /// Opens a registry over a database and a blob store that belong together.
+    /// Opens a registry over a database and a blob store that belong together. A password file that cannot be used
+    /// is an error.
     pub async fn open(db: Db, blobs: BlobStore, options: Options) -> Result<Self> {
         let shared = Shared {
-            access: Access::open(&db, &options).await?,
+            access: Arc::new(Access::open(&db, &options).await?),
             metadata: Metadata::new(db),
             blobs,
             uploads: Uploads::new(options.max_uploads),
@@ -49,7 +50,7 @@ impl Registry {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The HTTP side, everything under `/v2/`.
+    /// The HTTP side: everything under `/v2/` and `/acr/v1/`, and the token service under `/oauth2/`.
     pub fn router(&self) -> Router {
         handlers::router(Arc::clone(&self.shared))
     }
@@ -79,7 +80,13 @@ impl Registry {
         }
     }
 
-    /// Manages tokens and scope maps.
+    /// Manages scope maps.
+    #[must_use]
+    pub fn scope_maps(&self) -> ScopeMaps {
+        ScopeMaps::new(self.shared.metadata.db().clone(), self.shared.options.clock.clone())
+    }
+
+    /// Manages tokens.
     #[must_use]
     pub fn tokens(&self) -> Tokens {
         Tokens::new(self.shared.metadata.db().clone(), self.shared.options.clock.clone())

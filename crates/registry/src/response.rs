@@ -132,7 +132,7 @@ impl From<Error> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
                     .header(header::RETRY_AFTER, "1")
             }
-            ErrorKind::NotFound | ErrorKind::Config | ErrorKind::Internal => {
+            ErrorKind::NotFound | ErrorKind::User | ErrorKind::Config | ErrorKind::Internal => {
                 tracing::error!(%error, "a request failed");
                 let message = "the registry failed; its log says why";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)

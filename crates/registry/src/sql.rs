@@ -122,30 +122,6 @@ tidewaiter_db::statements! {
         SELECT sequence, at, action, repository, tag, digest, media_type, size, request FROM registry_events
         WHERE sequence > $1 ORDER BY sequence LIMIT $2";
 
-    // Access. The actions of a scope map that is built in are not here.
-    SECRET = "SELECT secret FROM registry_secrets WHERE name = $1";
-    INSERT_SECRET = "INSERT INTO registry_secrets (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-    TOKEN_SECRETS = "
-        SELECT t.scope_map, t.password1, t.password1_expires_at, t.password2, t.password2_expires_at, s.actions
-        FROM registry_tokens AS t LEFT JOIN registry_scope_maps AS s ON s.name = t.scope_map
-        WHERE t.name = $1 AND t.enabled = 1";
-    TOKENS = "
-        SELECT name, scope_map, enabled, password1_expires_at, password2_expires_at, created_at
-        FROM registry_tokens ORDER BY name";
-    INSERT_TOKEN = "
-        INSERT INTO registry_tokens (name, scope_map, enabled, password1, password1_expires_at, password2,
-            password2_expires_at, created_at) VALUES ($1, $2, 1, $3, $4, $5, $6, $7)";
-    SET_PASSWORD_ONE = "UPDATE registry_tokens SET password1 = $2, password1_expires_at = $3 WHERE name = $1";
-    SET_PASSWORD_TWO = "UPDATE registry_tokens SET password2 = $2, password2_expires_at = $3 WHERE name = $1";
-    ENABLE_TOKEN = "UPDATE registry_tokens SET enabled = $2 WHERE name = $1";
-    DELETE_TOKEN = "DELETE FROM registry_tokens WHERE name = $1";
-    SCOPE_MAP = "SELECT name FROM registry_scope_maps WHERE name = $1";
-    SCOPE_MAPS = "SELECT name, description, actions, created_at FROM registry_scope_maps ORDER BY name";
-    INSERT_SCOPE_MAP = "
-        INSERT INTO registry_scope_maps (name, description, actions, created_at) VALUES ($1, $2, $3, $4)";
-    TOKEN_OF_SCOPE_MAP = "SELECT name FROM registry_tokens WHERE scope_map = $1 ORDER BY name LIMIT 1";
-    DELETE_SCOPE_MAP = "DELETE FROM registry_scope_maps WHERE name = $1";
-
     // Lists with all that is known of their entries.
     REPOSITORY_FACTS = "
         SELECT r.created_at, r.updated_at,

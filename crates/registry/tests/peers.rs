@@ -6,22 +6,30 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use server::Server;
+use server::{Server, options};
+use tidewaiter_db::Db;
 use tidewaiter_db::testing::{PostgresServer, TempDb, check_statements};
-use tidewaiter_db::{Db, Options};
 use tidewaiter_oci::{Digest, media_type};
-use tidewaiter_registry::STATEMENTS;
+use tidewaiter_registry::access::Slot;
+use tidewaiter_registry::{Anonymous, Challenge, Options, STATEMENTS};
 
 #[tokio::test]
 async fn every_statement_is_valid_on_both_engines() {
-    check_statements(&TempDb::new().await.db, STATEMENTS).await;
     let server = PostgresServer::start();
-    let db = Db::open(&server.database(), &Options::default()).await.expect("opens");
-    check_statements(&db, STATEMENTS).await;
+    let postgres = Db::open(&server.database(), &tidewaiter_db::Options::default()).await.expect("opens");
+    for statements in STATEMENTS {
+        check_statements(&TempDb::new().await.db, statements).await;
+        check_statements(&postgres, statements).await;
+    }
 }
 
-/// Runs skopeo without a policy and without TLS; what it printed.
+/// Runs skopeo without a policy; what it printed.
 async fn skopeo(arguments: &[&str]) -> String {
+    try_skopeo(arguments).await.unwrap_or_else(|error| panic!("skopeo {arguments:?}: {error}"))
+}
+
+/// Runs skopeo without a policy; what it printed, or what it complained of.
+async fn try_skopeo(arguments: &[&str]) -> Result<String, String> {
     let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
     let run = move || {
         let output = Command::new("skopeo")
@@ -29,9 +37,11 @@ async fn skopeo(arguments: &[&str]) -> String {
             .args(&arguments)
             .output()
             .expect("skopeo is not installed: these tests need Debian's package `skopeo`");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "skopeo {arguments:?}: {stderr}");
-        String::from_utf8(output.stdout).expect("UTF-8")
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).expect("UTF-8"))
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     };
     tokio::task::spawn_blocking(run).await.expect("it runs")
 }
@@ -106,4 +116,96 @@ async fn skopeo_pushes_inspects_copies_and_deletes() {
         [("push", "team/app", Some("v1")), ("push", "staging/app", Some("v2")), ("delete", "team/app", None)]
     );
     assert!(events[0].origin.as_ref().expect("an origin").user_agent.starts_with("skopeo/"));
+}
+
+/// Writes a password file as operators do.
+fn htpasswd(file: &Path, user: &str, password: &str) {
+    let output = Command::new("htpasswd")
+        .args(["-cbB"])
+        .arg(file)
+        .args([user, password])
+        .output()
+        .expect("htpasswd is not installed: these tests need Debian's package `apache2-utils`");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A user of a password file pushes, a token pulls and may not push, and without credentials there is nothing.
+async fn skopeo_logs_in(challenge: Challenge) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let in_directory = |name: &str| directory.path().join(name).display().to_string();
+    let users = directory.path().join("users");
+    htpasswd(&users, "alice", "correct horse: battery");
+    let htpasswd = Some(users);
+    let options = Options { anonymous: Anonymous::Nothing, htpasswd, challenge, ..options() };
+    let server = Server::start_with(options).await;
+    let digest = write_layout(Path::new(&in_directory("layout")));
+    let source = format!("oci:{}:v1", in_directory("layout"));
+    let image = format!("docker://{}/team/app:v1", server.address);
+    let file = |user: &str| format!("--authfile={}", in_directory(user));
+    let tokens = server.registry.tokens();
+    tokens.create("reader", "_repositories_pull_metadata_read").await.expect("creates");
+    let password = tokens.generate_password("reader", Slot::Password2, None).await.expect("generates");
+
+    for (user, password) in [("alice", "correct horse: battery"), ("reader", password.as_str())] {
+        let login = ["login", "--tls-verify=false", &file(user), "-u", user, "-p", password, &server.address];
+        assert!(skopeo(&login).await.contains("Login Succeeded"));
+        let wrong = ["login", "--tls-verify=false", &file(user), "-u", user, "-p", "wrong", &server.address];
+        let error = try_skopeo(&wrong).await.expect_err("a wrong password");
+        assert!(error.contains("invalid username/password") || error.contains("unauthorized"), "{error}");
+    }
+    let push = |user: &str| {
+        let push = ["copy", "--preserve-digests", "--dest-tls-verify=false", &file(user), &source, &image];
+        push.map(str::to_owned).to_vec()
+    };
+    let run = async |arguments: Vec<String>| {
+        try_skopeo(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+    run(push("alice")).await.expect("alice pushes");
+    let error = run(push("reader")).await.expect_err("reader does not push");
+    assert!(error.contains("denied"), "{error}");
+    let inspect =
+        |user: &str| ["inspect", "--tls-verify=false", &file(user), &image].map(str::to_owned).to_vec();
+    let inspected: Value =
+        serde_json::from_str(&run(inspect("reader")).await.expect("reader pulls")).expect("JSON");
+    assert_eq!((&inspected["Digest"], &inspected["RepoTags"]), (&json!(digest.as_str()), &json!(["v1"])));
+    let back = format!("oci:{}:v1", in_directory("back"));
+    let pull = ["copy", "--src-tls-verify=false", &file("reader"), &image, &back];
+    skopeo(&pull).await;
+    let error = run(inspect("nobody")).await.expect_err("nobody pulls");
+    assert!(error.contains("authentication required") || error.contains("unauthorized"), "{error}");
+    let delete = ["delete", "--tls-verify=false", &file("reader"), &image];
+    assert!(try_skopeo(&delete).await.is_err());
+    skopeo(&["delete", "--tls-verify=false", &file("alice"), &image]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_logs_in_with_bearer_tokens() {
+    skopeo_logs_in(Challenge::Bearer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_logs_in_with_basic_authentication() {
+    skopeo_logs_in(Challenge::Basic).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_pulls_anonymously() {
+    for challenge in [Challenge::Bearer, Challenge::Basic] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = Options { anonymous: Anonymous::Pull, challenge, ..options() };
+        let server = Server::start_with(options).await;
+        let layout = directory.path().join("layout");
+        write_layout(&layout);
+        let tokens = server.registry.tokens();
+        tokens.create("writer", "_repositories_push").await.expect("creates");
+        let password = tokens.generate_password("writer", Slot::Password1, None).await.expect("generates");
+        let (source, image) =
+            (format!("oci:{}:v1", layout.display()), format!("docker://{}/app:v1", server.address));
+        let credentials = format!("--dest-creds=writer:{}", password.as_str());
+        skopeo(&["copy", "--dest-tls-verify=false", &credentials, &source, &image]).await;
+        let authfile = format!("--authfile={}", directory.path().join("none").display());
+        skopeo(&["inspect", "--tls-verify=false", &authfile, &image]).await;
+        let error = try_skopeo(&["copy", "--dest-tls-verify=false", &authfile, &source, &image]).await;
+        assert!(error.is_err());
+    }
 }

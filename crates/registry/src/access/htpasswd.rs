@@ -1,163 +1,234 @@
-//! Users from an htpasswd file with bcrypt hashes (`htpasswd -B`). The file is read again when it changes.
+//! Users from a password file of Apache's `htpasswd -B`: one `name:bcrypt hash` a line.
+//!
+//! Only bcrypt is taken, as by the distribution registry: the other forms that `htpasswd` can write are broken
+//! or not hashes at all. The file is read again when it changes; one that became unreadable or wrong is reported
+//! and the users from before stay.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs::{self, Metadata};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use tokio::sync::Semaphore;
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// How long the file is not looked at again.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The highest cost that is taken: above it one login keeps a processor busy for many seconds.
+const MAX_COST: u32 = 15;
 
-use super::htpasswd_error;
-use crate::error::{Error, Result};
+/// Why a password file is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidHtpasswd {
+    /// The file cannot be read.
+    #[error("cannot read the password file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A line is wrong.
+    #[error("{} line {line}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+}
 
-/// bcrypt is slow on purpose: this many checks run at once, the others wait.
-const CHECKS_AT_ONCE: usize = 2;
-/// A password that was right is not checked again for this long, in microseconds.
-const REMEMBERED: i64 = 5 * 60 * 1_000_000;
-/// Most passwords that are remembered.
-const MOST_REMEMBERED: usize = 10_000;
-/// What the password of an unknown user is compared with, so that it takes as long as a known one's.
-const NOBODY: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+/// Hashes by user name.
+type Users = HashMap<String, Arc<str>>;
 
-/// The users of a file.
+/// A password file and what it said last.
 #[derive(Debug)]
-pub(super) struct Htpasswd {
+pub(crate) struct Htpasswd {
     path: PathBuf,
-    users: Mutex<Users>,
-    checks: Arc<Semaphore>,
-    /// Key under which right passwords are remembered; it never leaves the process.
-    secret: [u8; 32],
-    /// When each password that was right was checked.
-    remembered: Mutex<HashMap<[u8; 32], i64>>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct Users {
-    changed: Option<SystemTime>,
-    hashes: Arc<HashMap<String, String>>,
+#[derive(Debug)]
+struct State {
+    users: Users,
+    /// Absent when the file could not be looked at.
+    stamp: Option<Stamp>,
+    looked_at: Instant,
 }
+
+/// What changes when a file is written or replaced.
+type Stamp = (SystemTime, u64, Option<u64>);
 
 impl Htpasswd {
-    pub(super) async fn open(path: PathBuf) -> Result<Self> {
-        let htpasswd = Self {
-            path,
-            users: Mutex::default(),
-            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
-            secret: rand::random(),
-            remembered: Mutex::default(),
-        };
-        htpasswd.read_if_changed()?;
-        Ok(htpasswd)
+    /// Reads the file. Blocks: call it where that is allowed.
+    pub(crate) fn open(path: &Path) -> Result<Self, InvalidHtpasswd> {
+        let (users, stamp) = load(path)?;
+        let state = State { users, stamp, looked_at: Instant::now() };
+        Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
     }
 
-    /// The users as the file has them now.
-    fn read_if_changed(&self) -> Result<Arc<HashMap<String, String>>> {
-        let changed = std::fs::metadata(&self.path)
-            .and_then(|metadata| metadata.modified())
-            .map_err(|error| htpasswd_error(&self.path, error.to_string()))?;
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if users.changed != Some(changed) {
-            let text = std::fs::read_to_string(&self.path)
-                .map_err(|error| htpasswd_error(&self.path, error.to_string()))?;
-            users.hashes = Arc::new(parse(&text).map_err(|reason| htpasswd_error(&self.path, reason))?);
-            users.changed = Some(changed);
-            self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// The hash of a user's password, by the file as it is now. Looks at the file at most once a second, which
+    /// takes microseconds.
+    pub(crate) fn hash_of(&self, user: &str) -> Option<Arc<str>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked_at.elapsed() >= LOOK_EVERY {
+            state.looked_at = Instant::now();
+            self.refresh(&mut state);
         }
-        Ok(Arc::clone(&users.hashes))
+        state.users.get(user).cloned()
     }
 
-    /// The users; a file that has become unreadable or wrong leaves those that were read before.
-    fn users(&self) -> Arc<HashMap<String, String>> {
-        self.read_if_changed().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the users read before stay");
-            Arc::clone(&self.users.lock().unwrap_or_else(PoisonError::into_inner).hashes)
-        })
-    }
-
-    /// There is a user of this name.
-    pub(super) fn knows(&self, user: &str) -> bool {
-        self.users().contains_key(user)
-    }
-
-    /// The password is the user's.
-    pub(super) async fn verify(&self, user: &str, password: &str, now: i64) -> Result<bool> {
-        let users = self.users();
-        let hash = users.get(user).cloned();
-        let key = self.remembered_key(user, password, hash.as_deref().unwrap_or(""));
-        {
-            let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            if remembered.get(&key).is_some_and(|checked| now - checked < REMEMBERED) {
-                return Ok(true);
+    fn refresh(&self, state: &mut State) {
+        let found = fs::metadata(&self.path).ok().and_then(|metadata| stamp(&metadata));
+        if found == state.stamp {
+            return;
+        }
+        match load(&self.path) {
+            Ok((users, stamp)) => {
+                tracing::info!(path = %self.path.display(), users = users.len(), "read the password file again");
+                *state = State { users, stamp, looked_at: state.looked_at };
+            }
+            Err(error) => {
+                tracing::error!(%error, "the password file is not taken; the users from before stay");
+                // Said once for each change of the file.
+                state.stamp = found;
             }
         }
-        let (known, hash) = (hash.is_some(), hash.unwrap_or_else(|| NOBODY.to_owned()));
-        let password = password.to_owned();
-        // The semaphore is never closed; without a permit the check would only be less polite.
-        let permit = Arc::clone(&self.checks).acquire_owned().await.ok();
-        let matches = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            bcrypt::verify(password, &hash).unwrap_or(false)
-        });
-        let right = matches.await.map_err(|source| Error::Task { source })? && known;
-        if right {
-            let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            if remembered.len() >= MOST_REMEMBERED {
-                remembered.clear();
-            }
-            remembered.insert(key, now);
-        }
-        Ok(right)
-    }
-
-    /// Passwords are remembered by a keyed hash, together with what they were compared with.
-    fn remembered_key(&self, user: &str, password: &str, hash: &str) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
-        for part in [user, password, hash] {
-            mac.update(&(part.len() as u64).to_le_bytes());
-            mac.update(part.as_bytes());
-        }
-        mac.finalize().into_bytes().into()
     }
 }
 
-/// Reads `user:hash` lines. Only bcrypt is taken: the other kinds can be guessed.
-fn parse(text: &str) -> Result<HashMap<String, String>, String> {
-    let mut users = HashMap::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
+fn stamp(metadata: &Metadata) -> Option<Stamp> {
+    #[cfg(unix)]
+    let inode = Some(std::os::unix::fs::MetadataExt::ino(metadata));
+    #[cfg(not(unix))]
+    let inode = None;
+    Some((metadata.modified().ok()?, metadata.len(), inode))
+}
+
+fn load(path: &Path) -> Result<(Users, Option<Stamp>), InvalidHtpasswd> {
+    let failed = |source| InvalidHtpasswd::Read { path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(failed)?;
+    let stamp = stamp(&file.metadata().map_err(failed)?);
+    let mut text = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(failed(io::Error::other(format!("it is larger than {MAX_FILE} bytes"))));
+    }
+    let users = parse(&text).map_err(|(line, reason)| InvalidHtpasswd::Line {
+        path: path.to_owned(),
+        line,
+        reason,
+    })?;
+    Ok((users, stamp))
+}
+
+/// Reads a whole file; the number of the first wrong line and what is wrong with it.
+fn parse(text: &[u8]) -> Result<Users, (usize, String)> {
+    let mut users = Users::new();
+    for (number, line) in (1..).zip(text.split(|&b| b == b'\n')) {
+        let wrong = |reason: &str| (number, reason.to_owned());
+        let line = std::str::from_utf8(line).map_err(|_| wrong("it is not UTF-8"))?.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let number = number + 1;
-        let (user, hash) =
-            line.split_once(':').ok_or_else(|| format!("line {number} is not <user>:<hash>"))?;
-        if !["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|prefix| hash.starts_with(prefix)) {
-            return Err(format!(
-                "the password of {user} in line {number} is not a bcrypt hash; make it with htpasswd -B"
-            ));
+        let (user, hash) = line.split_once(':').ok_or_else(|| wrong("it does not read NAME:HASH"))?;
+        if user.is_empty() {
+            return Err(wrong("it has no user name"));
         }
-        users.insert(user.to_owned(), hash.to_owned());
+        check_hash(hash).map_err(|reason| (number, format!("the password of \"{user}\" {reason}")))?;
+        if users.insert(user.to_owned(), hash.into()).is_some() {
+            return Err((number, format!("the user \"{user}\" has a line further up already")));
+        }
     }
     Ok(users)
+}
+
+/// `$2y$05$` and 53 characters.
+fn check_hash(hash: &str) -> Result<(), String> {
+    let foreign = || "is not hashed with bcrypt; set it anew with `htpasswd -B`".to_owned();
+    let rest =
+        ["$2y$", "$2a$", "$2b$"].iter().find_map(|prefix| hash.strip_prefix(prefix)).ok_or_else(foreign)?;
+    let (cost, digits) = rest.split_once('$').ok_or_else(foreign)?;
+    let alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'/';
+    if digits.len() != 53 || !digits.bytes().all(alphabet) {
+        return Err("has a bcrypt hash that is cut off or damaged; set it anew with `htpasswd -B`".to_owned());
+    }
+    match cost.parse::<u32>() {
+        Ok(4..=MAX_COST) => Ok(()),
+        _ => Err(format!("has a bcrypt cost of {cost}; use one from 4 to {MAX_COST}")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HASH: &str = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
+
     #[test]
-    fn only_bcrypt_is_taken() {
-        let users = parse("# users\n\nada:$2y$05$abc\r\n").expect("valid");
-        assert_eq!(users["ada"], "$2y$05$abc");
-        for (text, expected) in [
-            ("ada", "line 1"),
-            ("\nada:$apr1$x$y", "line 2"),
-            ("ada:{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=", "bcrypt"),
+    fn files_of_htpasswd_are_read() {
+        let text = format!("# people\n\nalice:{HASH}\r\nbob:{}\n", HASH.replace("2y", "2a"));
+        let users = parse(text.as_bytes()).expect("valid");
+        assert_eq!(users.len(), 2);
+        assert_eq!(users.get("alice").map(AsRef::as_ref), Some(HASH));
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        for (line, part) in [
+            ("carol", "NAME:HASH"),
+            (":x", "no user name"),
+            ("carol:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "\"carol\" is not hashed with bcrypt"),
+            ("carol:$apr1$x$y", "htpasswd -B"),
+            ("carol:plain", "not hashed"),
+            ("carol:$2y$05$short", "cut off"),
+            ("alice:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC", "further up"),
         ] {
-            let reason = parse(text).expect_err(text);
-            assert!(reason.contains(expected), "{reason}");
+            let text = format!("alice:{HASH}\n{line}\n");
+            let (number, reason) = parse(text.as_bytes()).expect_err(line);
+            assert_eq!(number, 2);
+            assert!(reason.contains(part), "{line}: {reason}");
+        }
+        let (_, reason) = parse(format!("a:{}", HASH.replace("$05$", "$31$")).as_bytes()).expect_err("cost");
+        assert!(reason.contains("cost of 31"), "{reason}");
+        assert!(parse(b"a\xff:b").is_err());
+    }
+
+    #[test]
+    fn a_changed_file_is_read_again_and_a_broken_one_changes_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("users");
+        fs::write(&path, format!("alice:{HASH}\n")).expect("writes");
+        let file = Htpasswd::open(&path).expect("valid");
+        let look = |text: &str| {
+            fs::write(&path, text).expect("writes");
+            let mut state = file.state.lock().expect("not poisoned");
+            file.refresh(&mut state);
+        };
+        look(&format!("alice:{HASH}\nbob:{HASH}\n"));
+        assert!(file.hash_of("bob").is_some());
+        look("bob:plain\n");
+        assert!(file.hash_of("bob").is_some(), "the users from before stay");
+        look(&format!("alice:{HASH}\n"));
+        assert!(file.hash_of("bob").is_none() && file.hash_of("alice").is_some());
+        fs::remove_file(&path).expect("removes");
+        file.refresh(&mut file.state.lock().expect("not poisoned"));
+        assert!(file.hash_of("alice").is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Htpasswd::open(Path::new("/nonexistent/users")).expect_err("missing");
+        assert!(error.to_string().contains("/nonexistent/users"), "{error}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_makes_us_panic(text in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = parse(&text);
         }
     }
 }

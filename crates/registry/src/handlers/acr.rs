@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tidewaiter_oci::{Digest, RepositoryName, TagName};
 
 use super::{Answer, Call, catalog, check_deletes, check_writable};
-use crate::access::Action;
+use crate::access::{Need, Right};
 use crate::metadata::{ListQuery, Order};
 use crate::registry::Shared;
 use crate::response::{ApiError, ApiResponse, empty, json_response, query_value, set_next};
@@ -62,14 +62,20 @@ impl Resource {
         Ok(Self::Repository(route::repository(path)?))
     }
 
-    fn repository(&self) -> Option<&RepositoryName> {
+    /// What somebody must be allowed to be answered.
+    fn need(&self, method: &Method) -> Need {
+        let right = match *method {
+            Method::GET | Method::HEAD => Right::MetadataRead,
+            Method::DELETE => Right::ContentDelete,
+            _ => Right::MetadataWrite,
+        };
         match self {
-            Self::Catalog => None,
+            Self::Catalog => Need::Listing,
             Self::Repository(name)
             | Self::Manifests(name)
             | Self::Manifest(name, _)
             | Self::Tags(name)
-            | Self::Tag(name, _) => Some(name),
+            | Self::Tag(name, _) => Need::Repository(name.clone(), right),
         }
     }
 }
@@ -79,8 +85,9 @@ pub(super) async fn dispatch(State(shared): State<Arc<Shared>>, request: Request
     let (parts, _) = request.into_parts();
     let resource = Resource::parse(parts.uri.path().trim_start_matches("/acr/v1/"));
     let answer = async {
-        let call = Call::new(shared, parts).await?;
         let resource = resource?;
+        let need = resource.need(&parts.method);
+        let call = Call::admit(shared, parts, &need).await?;
         match call.method {
             Method::GET | Method::HEAD => read(&call, &resource).await,
             Method::DELETE => delete(&call, &resource).await,
@@ -94,13 +101,7 @@ pub(super) async fn dispatch(State(shared): State<Arc<Shared>>, request: Request
     answer.await.unwrap_or_else(ApiError::into_response)
 }
 
-fn admit(call: &Call, resource: &Resource, action: Action) -> Result<(), ApiError> {
-    let Some(name) = resource.repository() else { return Ok(()) };
-    call.shared.access.check(&call.caller, &call.headers, name.as_str(), &[action])
-}
-
 async fn read(call: &Call, resource: &Resource) -> Answer {
-    admit(call, resource, Action::MetadataRead)?;
     let metadata = &call.shared.metadata;
     let name = match resource {
         Resource::Catalog => return catalog::page(call, "/acr/v1/_catalog").await,
@@ -208,7 +209,6 @@ async fn tags(call: &Call, name: &RepositoryName) -> Answer {
 async fn delete(call: &Call, resource: &Resource) -> Answer {
     check_writable(call)?;
     check_deletes(call)?;
-    admit(call, resource, Action::ContentDelete)?;
     let (shared, origin, now) = (&call.shared, call.origin(), call.shared.now());
     let metadata = &shared.metadata;
     match resource {

@@ -6,7 +6,7 @@ use serde_json::json;
 use tidewaiter_oci::{Algorithm, Digest, RepositoryName};
 
 use super::{Answer, Call};
-use crate::access::Action;
+use crate::access::Right;
 use crate::blobs::{AppendError, Staged};
 use crate::registry::Shared;
 use crate::response::{ApiError, ApiResponse, DOCKER_CONTENT_DIGEST, empty, set};
@@ -104,7 +104,7 @@ async fn mount(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<bo
         }
     };
     // What the client may not read is not there for it.
-    let readable = |source: &RepositoryName| call.caller.may(source.as_str(), Action::ContentRead);
+    let readable = |source: &RepositoryName| call.caller.may(source.as_str(), Right::ContentRead);
     for source in sources.into_iter().filter(readable) {
         let Some(blob) = shared.metadata.blob(&source, digest).await? else { continue };
         if shared.blobs.holds(&blob.object, blob.size).await? {

@@ -1,0 +1,206 @@
+//! The token service: `/oauth2/token` and `/oauth2/exchange`, as Docker's token authentication and Azure
+//! Container Registry have them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header, request};
+use axum::routing::{get, post};
+use axum::{Router, body};
+use serde_json::{Value, json};
+
+use super::accounts::Kind;
+use super::challenge::{Fault, Refuser};
+use super::gate::{Access, Shown, address, shown};
+use super::login::{Login, Refusal};
+use super::signing::{REFRESH_LIFETIME, Signed, Subject};
+use crate::options::Challenge;
+use crate::response::{ApiError, ApiResponse, json_response};
+
+/// The largest form that is read, in bytes.
+const MAX_FORM: usize = 64 * 1024;
+
+/// The token service.
+pub(crate) fn router(access: Arc<Access>) -> Router {
+    Router::new()
+        .route("/oauth2/token", get(get_token).post(post_token))
+        .route("/oauth2/exchange", post(exchange))
+        .with_state(access)
+}
+
+/// Parameters of a query or a form, of which each may come several times.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn parse(text: &[u8]) -> Self {
+        Self(url::form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    fn all(&self, name: &'static str) -> Vec<&str> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn get(&self, name: &'static str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    fn require(&self, name: &'static str) -> Result<&str, ApiError> {
+        self.get(name).ok_or_else(|| invalid(format!("the form has no {name}")))
+    }
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", message)
+}
+
+async fn read_form(request: Request) -> Result<(request::Parts, Parameters), ApiError> {
+    let (parts, body) = request.into_parts();
+    let bytes = body::to_bytes(body, MAX_FORM).await;
+    let bytes =
+        bytes.map_err(|_| invalid(format!("the form is cut off or has more than {MAX_FORM} bytes")))?;
+    Ok((parts, Parameters::parse(&bytes)))
+}
+
+/// `GET /oauth2/token?service=&scope=` with a name and password, or with nothing where anybody may pull.
+async fn get_token(State(access): State<Arc<Access>>, request: Request) -> ApiResponse {
+    let (parts, _) = request.into_parts();
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or("").as_bytes());
+    answer(async {
+        let login = access.who(&parts).await?;
+        if login.is_none() && access.strangers.anywhere().is_empty() {
+            return Err(access.ask_for_password(&parts));
+        }
+        Ok(access.access_answer(&parts, login.as_ref(), &parameters, "password"))
+    })
+    .await
+}
+
+/// `POST /oauth2/token` with a form: a refresh token, or a name and password.
+async fn post_token(State(access): State<Arc<Access>>, request: Request) -> ApiResponse {
+    answer(async {
+        let (parts, form) = read_form(request).await?;
+        let grant_type = form.require("grant_type")?;
+        if access.is_open() {
+            return Ok(access.access_answer(&parts, None, &form, grant_type));
+        }
+        let login = match grant_type {
+            "refresh_token" => access.refresh(form.require("refresh_token")?).await,
+            "password" => {
+                access.login(address(&parts), form.require("username")?, form.require("password")?).await
+            }
+            other => {
+                let message = format!("grant_type {other} is not known here: use refresh_token or password");
+                return Err(invalid(message));
+            }
+        };
+        let login = login.map_err(|refusal| access.password_refused(&parts, refusal))?;
+        Ok(access.access_answer(&parts, Some(&login), &form, grant_type))
+    })
+    .await
+}
+
+/// `POST /oauth2/exchange` with a form: gives a refresh token for a name and password, or for another refresh
+/// token, which is not prolonged by it. Azure takes tokens of its directory service here; there is none, so
+/// `access_token` may hold a refresh token.
+async fn exchange(State(access): State<Arc<Access>>, request: Request) -> ApiResponse {
+    answer(async {
+        let (parts, form) = read_form(request).await?;
+        let now = access.clock.now();
+        let mut expires_at = now / 1_000_000 + REFRESH_LIFETIME;
+        let grant_type = form.require("grant_type")?;
+        let login = match grant_type {
+            "password" => {
+                access.login(address(&parts), form.require("username")?, form.require("password")?).await
+            }
+            "refresh_token" | "access_token" | "access_token_refresh_token" => {
+                let token = form.get("refresh_token").or(form.get("access_token"));
+                let token = token.ok_or_else(|| invalid("the form has no refresh_token"))?;
+                if let Some(claims) = access.signer.check_refresh(token, now) {
+                    expires_at = claims.exp;
+                }
+                access.refresh(token).await
+            }
+            other => {
+                let message = format!("grant_type {other} is not known here: use password or refresh_token");
+                return Err(invalid(message));
+            }
+        };
+        let login = login.map_err(|refusal| access.password_refused(&parts, refusal))?;
+        let service = access.refuser(&parts).reached.service;
+        let subject = subject(Some(&login), &service, grant_type);
+        let token = access.signer.refresh_token(subject, now, expires_at);
+        Ok(json!({ "refresh_token": token.text }))
+    })
+    .await
+}
+
+impl Access {
+    /// Who asks by the `Authorization` header; `None` for somebody who shows nothing.
+    async fn who(&self, parts: &request::Parts) -> Result<Option<Login>, ApiError> {
+        if self.is_open() {
+            return Ok(None);
+        }
+        match shown(&parts.headers) {
+            Shown::Nothing => Ok(None),
+            Shown::Password { name, password } => {
+                let login = self.login(address(parts), &name, &password).await;
+                login.map(Some).map_err(|refusal| self.password_refused(parts, refusal))
+            }
+            Shown::Bearer(_) | Shown::Unreadable => Err(self.ask_for_password(parts)),
+        }
+    }
+
+    /// The token service itself is asked with name and password.
+    fn by_password(&self, parts: &request::Parts) -> Refuser {
+        Refuser { challenge: Challenge::Basic, ..self.refuser(parts) }
+    }
+
+    fn ask_for_password(&self, parts: &request::Parts) -> ApiError {
+        self.by_password(parts).challenge(None, Fault::Absent)
+    }
+
+    fn password_refused(&self, parts: &request::Parts, refusal: Refusal) -> ApiError {
+        self.by_password(parts).refused(refusal)
+    }
+
+    fn access_answer(
+        &self,
+        parts: &request::Parts,
+        login: Option<&Login>,
+        parameters: &Parameters,
+        grant_type: &str,
+    ) -> Value {
+        let service = self.refuser(parts).reached.service;
+        let scopes = self.grant(login, &parameters.all("scope"));
+        let subject = subject(login, &service, grant_type);
+        let Signed { text, issued_at, expires_at } =
+            self.signer.access_token(subject, scopes, self.clock.now());
+        let issued = jiff::Timestamp::from_second(issued_at).map(|time| time.to_string()).unwrap_or_default();
+        // Clients that are not told how long a token is good for ask again after a minute.
+        json!({ "access_token": text, "expires_in": expires_at - issued_at, "issued_at": issued })
+    }
+}
+
+fn subject<'a>(login: Option<&'a Login>, service: &'a str, grant_type: &'a str) -> Subject<'a> {
+    match login {
+        Some(login) => Subject {
+            kind: login.account.kind,
+            name: &login.account.name,
+            hash: &login.hash,
+            service,
+            grant_type,
+        },
+        None => Subject { kind: Kind::Anonymous, name: "", hash: "", service, grant_type },
+    }
+}
+
+/// Tokens must not be kept by caches on the way.
+async fn answer(answer: impl Future<Output = Result<Value, ApiError>>) -> axum::http::Response<Body> {
+    let mut response = match answer.await {
+        Ok(value) => json_response(StatusCode::OK, &value),
+        Err(error) => error.into_response(),
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
