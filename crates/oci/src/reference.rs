@@ -225,7 +225,37 @@ impl fmt::Display for Reference {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever is taken means the same when it is printed and read again.
+        #[test]
+        fn valid_references_round_trip(
+            registry in "([a-z0-9]([a-z0-9-]{0,5}[a-z0-9])?\\.){0,2}[a-z0-9]{1,6}(:[1-9][0-9]{0,3})?",
+            repository in "[a-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z0-9]{1,4}){0,3}",
+            tag in proptest::option::of("[a-zA-Z0-9_][a-zA-Z0-9._-]{0,20}"),
+            content in proptest::option::of(any::<u64>()),
+        ) {
+            let digest = content.map(|content| Digest::sha256(&content.to_le_bytes()));
+            let mut text = format!("{registry}/{repository}");
+            text.extend(tag.iter().map(|tag| format!(":{tag}")));
+            text.extend(digest.iter().map(|digest| format!("@{digest}")));
+            let reference = Reference::parse(&text).expect("valid");
+            prop_assert_eq!(reference.repository.as_str(), repository);
+            prop_assert_eq!(&reference.digest, &digest);
+            prop_assert_eq!(Reference::parse(&reference.to_string()), Ok(reference));
+        }
+
+        /// Nothing makes the parsers panic, and what they take they take again.
+        #[test]
+        fn any_text_is_taken_or_refused(text in "[a-zA-Z0-9._:@/\\[\\]-]{0,40}|\\PC{0,40}") {
+            for parsed in [Reference::parse(&text), Reference::parse_familiar(&text)].into_iter().flatten() {
+                prop_assert_eq!(Reference::parse(&parsed.to_string()), Ok(parsed));
+            }
+        }
+    }
 
     #[test]
     fn strict_references_print_as_they_were() {

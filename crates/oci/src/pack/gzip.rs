@@ -119,17 +119,19 @@ impl<W: Write> Write for ParallelGzip<W> {
 }
 
 fn work(queue: &Mutex<Receiver<Job>>, level: u32) {
-    let mut compress = Compress::new(Compression::new(level), false);
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         // Nobody waits for the reply any more when writing the output has failed.
-        let _ = job.reply.send(deflate(&mut compress, &job));
+        let _ = job.reply.send(deflate(level, &job));
     }
 }
 
-fn deflate(compress: &mut Compress, job: &Job) -> io::Result<Vec<u8>> {
-    compress.reset();
+fn deflate(level: u32, job: &Job) -> io::Result<Vec<u8>> {
+    // A new one for each block. One that is reset goes on hashing bytes that the block before has left behind
+    // its input, and so finds other matches in about every tenth block of text: the output would depend on
+    // which thread had which blocks.
+    let mut compress = Compress::new(Compression::new(level), false);
     if let Some(before) = &job.before {
         let window = &before[before.len().saturating_sub(WINDOW)..];
         compress.set_dictionary(window).map_err(io::Error::other)?;
