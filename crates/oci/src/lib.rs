@@ -1,8 +1,10 @@
 //! What a client knows of registries: names, digests, manifests, remotes, layouts, archives, copying.
 //!
-//! Start at [`content`]: small traits for stores of content, implemented by a remote repository, an OCI
-//! layout directory, an archive and memory. Everything else either names things ([`reference`](mod@reference),
-//! [`digest`], [`descriptor`], [`manifest`], [`platform`], [`media_type`]) or moves them.
+//! Start at [`content`]: small traits for stores of content, implemented by a [`remote`] repository, an OCI
+//! [`layout`] directory, an [`archive`] and [`memory`]. Everything else either names things
+//! ([`reference`](mod@reference), [`digest`], [`descriptor`], [`manifest`], [`platform`], [`media_type`]), or
+//! moves them ([`copy`] between any two stores, [`graph`] for what hangs on an artifact, [`pack`] from files,
+//! [`unpack`] to files).
 //!
 //! The crate prints nothing and reads no environment: proxies, credentials files and clocks are handed in.
 
