@@ -62,7 +62,7 @@ pub enum Error {
     /// The password file cannot be used.
     #[error(transparent)]
     Htpasswd(#[from] InvalidHtpasswd),
-    /// There is no token, scope map or webhook of this name.
+    /// There is no token or scope map of this name.
     #[error("there is no {what} named \"{name}\"")]
     Unknown {
         /// For example `token`.
@@ -70,7 +70,7 @@ pub enum Error {
         /// What was asked for.
         name: String,
     },
-    /// There is a token, scope map or webhook of this name already.
+    /// There is a token or scope map of this name already.
     #[error("there is a {what} named \"{name}\" already")]
     Exists {
         /// For example `token`.
@@ -78,7 +78,7 @@ pub enum Error {
         /// What was to be made.
         name: String,
     },
-    /// A name for a token, scope map or webhook is not one.
+    /// A name for a token or scope map is not one.
     #[error(
         "\"{name}\" cannot be a name: use up to 64 letters, digits, dashes, dots and underscores, and begin with a letter or digit"
     )]
@@ -100,7 +100,7 @@ pub enum Error {
         /// Names of tokens, separated by commas.
         tokens: String,
     },
-    /// The database holds a scope map or webhook that cannot be read.
+    /// The database holds a scope map that cannot be read.
     #[error("the {what} \"{name}\" in the database is damaged: {reason}; delete it and make it again")]
     Damaged {
         /// For example `scope map`.

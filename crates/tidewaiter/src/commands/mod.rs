@@ -5,6 +5,9 @@ pub(crate) mod db;
 mod image;
 mod login_link;
 mod registry;
+mod registry_access;
+mod registry_scope_map;
+mod registry_token;
 mod sbom;
 mod up;
 
