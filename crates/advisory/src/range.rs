@@ -1,5 +1,7 @@
 //! Ranges of affected versions, walked exactly as the OSV schema says (section "Evaluation").
 
+use std::cmp::Ordering;
+
 use crate::versions::{Prepared, Scheme};
 
 /// What happens at a version of a range.
@@ -63,46 +65,46 @@ pub(crate) enum End<'a> {
 /// ends what was introduced at its own version.
 pub(crate) fn sort<V: AsRef<str>>(scheme: Scheme, events: &mut [(EventKind, V)]) {
     events.sort_by(|(kind_a, a), (kind_b, b)| {
-        let (a, b) = (a.as_ref(), b.as_ref());
-        let by_version = match (a == BEGINNING, b == BEGINNING) {
-            (true, true) => std::cmp::Ordering::Equal,
-            (true, false) => std::cmp::Ordering::Less,
-            (false, true) => std::cmp::Ordering::Greater,
-            (false, false) => scheme.compare(a, b),
+        let by_version = match (is_beginning(*kind_a, a.as_ref()), is_beginning(*kind_b, b.as_ref())) {
+            (false, false) => scheme.compare(a.as_ref(), b.as_ref()),
+            (a, b) => b.cmp(&a),
         };
         let last = |kind: EventKind| kind == EventKind::LastAffected;
         by_version.then_with(|| last(*kind_a).cmp(&last(*kind_b)))
     });
 }
 
+/// Whether an event stands before every version; only `introduced` can.
+fn is_beginning(kind: EventKind, version: &str) -> bool {
+    kind == EventKind::Introduced && version == BEGINNING
+}
+
 /// Finds the interval of a sorted range that `installed` lies in; `None` when the range spares it.
 pub(crate) fn walk<'a>(
     scheme: Scheme,
     installed: &Prepared<'_>,
-    events: impl Iterator<Item = Event<'a>> + Clone,
+    events: impl Iterator<Item = Event<'a>>,
 ) -> Option<Interval<'a>> {
-    let mut limits = events.clone().filter(|event| event.kind == EventKind::Limit).peekable();
-    if limits.peek().is_some() && !limits.any(|limit| *installed < scheme.prepare(limit.version)) {
-        return None;
-    }
     let mut introduced = None;
     let mut end = End::Open;
-    for event in events {
-        let reached = |version| version == BEGINNING || *installed >= scheme.prepare(version);
-        match event.kind {
-            EventKind::Introduced if reached(event.version) => introduced = Some(event.version),
-            EventKind::Fixed if reached(event.version) => introduced = None,
-            EventKind::LastAffected if reached(event.version) => {
-                if *installed > scheme.prepare(event.version) {
-                    introduced = None;
-                } else if introduced.is_some() && end == End::Open {
-                    end = End::LastAffected(event.version);
-                }
+    // A range with limits speaks only of versions below one of them.
+    let (mut is_limited, mut is_below_limit) = (false, false);
+    for Event { kind, version } in events {
+        // How the installed version compares with this one.
+        let order =
+            if version == BEGINNING { Ordering::Greater } else { installed.cmp(&scheme.prepare(version)) };
+        match kind {
+            EventKind::Introduced if order.is_ge() => introduced = Some(version),
+            EventKind::Fixed if order.is_ge() => introduced = None,
+            EventKind::LastAffected if order.is_gt() => introduced = None,
+            EventKind::Fixed if end == End::Open => end = End::Fixed(version),
+            EventKind::LastAffected if end == End::Open => end = End::LastAffected(version),
+            EventKind::Limit => {
+                is_limited = true;
+                is_below_limit |= order.is_lt();
             }
-            EventKind::Fixed if end == End::Open => end = End::Fixed(event.version),
-            EventKind::LastAffected if end == End::Open => end = End::LastAffected(event.version),
-            _ => {}
+            EventKind::Introduced | EventKind::Fixed | EventKind::LastAffected => {}
         }
     }
-    introduced.map(|introduced| Interval { introduced, end })
+    introduced.filter(|_| !is_limited || is_below_limit).map(|introduced| Interval { introduced, end })
 }

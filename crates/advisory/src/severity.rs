@@ -76,8 +76,8 @@ pub enum SeveritySource {
     Cvss,
     /// The rating of the database that the record comes from (GitHub's, for example).
     Rating,
-    /// Another record of the same vulnerability, or, for a Debian security announcement, the worst of those
-    /// it names.
+    /// Another record of the same vulnerability; for a Debian announcement the worst of the CVEs it stands
+    /// for.
     Alias,
     /// The record reports malware: having it installed is critical whatever it does.
     Malware,

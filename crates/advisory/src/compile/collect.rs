@@ -21,6 +21,8 @@ use crate::versions::Scheme;
 const NAMED_UNREADABLE: usize = 20;
 /// The longest summary that is kept with the hot data.
 const MAX_SUMMARY: usize = 200;
+/// A sentence shorter than this says too little alone.
+const SHORT_SENTENCE: usize = 60;
 /// The longest description that is kept.
 const MAX_DETAILS: usize = 256 << 10;
 
@@ -186,7 +188,7 @@ impl Collector {
             Spooled::default()
         } else {
             let mut details = record.details;
-            truncate(&mut details, MAX_DETAILS);
+            details.truncate(details.floor_char_boundary(MAX_DETAILS));
             let text = LongText {
                 summary: record.summary,
                 details,
@@ -298,23 +300,19 @@ fn billionths(share: f64) -> u32 {
 fn shorten(summary: &str, details: &str) -> String {
     let summary = summary.trim();
     let text = if summary.is_empty() { details.trim() } else { summary };
-    let mut line: String =
-        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
-    line.retain(|character| !character.is_control());
-    if summary.is_empty()
-        && let Some(end) = line.match_indices(". ").map(|(at, _)| at).find(|at| *at >= 20)
-    {
-        line.truncate(end + 1);
+    // A line that ends in a colon only leads over to what follows: "…the following has been resolved:".
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let line = if first.ends_with(':') { lines.next().unwrap_or(first) } else { first };
+    let sentence = match line.match_indices(". ").map(|(end, _)| end).find(|end| *end >= SHORT_SENTENCE) {
+        Some(end) if summary.is_empty() => &line[..=end],
+        _ => line,
+    };
+    let cut = &sentence[..sentence.floor_char_boundary(MAX_SUMMARY)];
+    let mut short: String = cut.chars().filter(|character| !character.is_control()).collect();
+    if cut.len() < sentence.len() {
+        short.truncate(short.rfind(' ').unwrap_or(short.len()));
+        short.push('…');
     }
-    if line.len() > MAX_SUMMARY {
-        truncate(&mut line, MAX_SUMMARY);
-        line.truncate(line.rfind(' ').unwrap_or(line.len()));
-        line.push('…');
-    }
-    line
-}
-
-/// Cuts a text at the last whole character within `limit` bytes.
-fn truncate(text: &mut String, limit: usize) {
-    text.truncate(text.floor_char_boundary(limit));
+    short
 }

@@ -109,7 +109,7 @@ fn others<'a>(
     advisories: &'a Advisories,
     borne_by: &HashMap<&str, Vec<&'a Advisory>>,
 ) -> Vec<&'a Advisory> {
-    let named = advisory.aliases.iter().chain(&advisory.named).filter_map(|name| advisories.get(name));
+    let named = advisory.aliases.iter().filter_map(|name| advisories.get(name));
     let naming = borne_by.get(advisory.id.as_str()).into_iter().flatten().copied();
     named.chain(naming).filter(|other| other.id != advisory.id).collect()
 }

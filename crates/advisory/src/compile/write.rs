@@ -94,6 +94,7 @@ struct Entry {
     section: Section,
     offset: u64,
     length: u64,
+    checksum: u32,
     digest: [u8; 32],
 }
 
@@ -125,15 +126,17 @@ impl<W: Write + Seek> Sections<W> {
     ) -> io::Result<()> {
         self.align()?;
         let offset = self.position;
-        let mut hasher = Sha256::new();
+        let (mut hasher, mut checksum) = (Sha256::new(), crc32fast::Hasher::new());
         let (out, position) = (&mut self.out, &mut self.position);
         pieces(&mut |bytes| {
             hasher.update(bytes);
+            checksum.update(bytes);
             *position += bytes.len() as u64;
             out.write_all(bytes)
         })?;
         let length = self.position - offset;
-        self.entries.push(Entry { section, offset, length, digest: hasher.finalize().into() });
+        let (checksum, digest) = (checksum.finalize(), hasher.finalize().into());
+        self.entries.push(Entry { section, offset, length, checksum, digest });
         Ok(())
     }
 
@@ -166,10 +169,9 @@ impl<W: Write + Seek> Sections<W> {
             entry.section.number().put(&mut header);
             entry.offset.put(&mut header);
             entry.length.put(&mut header);
-            entry.digest.put(&mut header);
+            entry.checksum.put(&mut header);
         }
-        let digest: [u8; 32] = Sha256::digest(&header).into();
-        digest.put(&mut header);
+        crc32fast::hash(&header).put(&mut header);
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&header)?;
         self.out.flush()?;
@@ -186,6 +188,7 @@ struct Tables<'a> {
     events: Vec<EventRow>,
     lists: Vec<u32>,
     records: Vec<RecordRow>,
+    summaries: String,
     names: Vec<NameRow>,
     epss: Vec<EpssRow>,
     kev: Vec<KevRow>,
@@ -205,6 +208,7 @@ impl<'a> Tables<'a> {
             events: Vec::new(),
             lists: Vec::new(),
             records: Vec::new(),
+            summaries: String::new(),
             names: Vec::new(),
             epss: Vec::new(),
             kev: Vec::new(),
@@ -231,6 +235,11 @@ impl<'a> Tables<'a> {
         ecosystems.sort_unstable();
         ecosystems.dedup();
         let ecosystems = self.list(&ecosystems)?;
+        let summary = Run {
+            first: row_number(self.summaries.len(), "bytes of summaries")?,
+            count: row_number(advisory.summary.len(), "bytes of summaries")?,
+        };
+        self.summaries.push_str(&advisory.summary);
         let cvss = resolved.cvss.as_ref();
         let time = |time: Option<Timestamp>| time.map_or(NO_TIME, Timestamp::as_microsecond);
         self.records.push(RecordRow {
@@ -238,7 +247,7 @@ impl<'a> Tables<'a> {
             canonical: self.strings.number(&resolved.canonical),
             aliases,
             ecosystems,
-            summary: self.strings.number(&advisory.summary),
+            summary,
             vector: cvss.map_or(NONE, |cvss| self.strings.number(&cvss.vector)),
             tenths: cvss.map_or(0, |cvss| cvss.tenths),
             severity: resolved.severity.to_byte(),
@@ -266,6 +275,7 @@ impl<'a> Tables<'a> {
             }
         }
         entries.sort_by_key(|(ecosystem, name, number, _)| (*ecosystem, *name, *number));
+        let worst = worst_by_cve(content, stored);
         for of_ecosystem in entries.chunk_by(|a, b| a.0 == b.0) {
             let first_key = row_number(self.keys.len(), "packages")?;
             for of_key in of_ecosystem.chunk_by(|a, b| a.1 == b.1) {
@@ -273,13 +283,14 @@ impl<'a> Tables<'a> {
                 let mut fingerprint = Fingerprint::default();
                 for (_, _, number, affected) in of_key {
                     let advisory = stored[*number];
-                    fingerprint.add(
-                        advisory,
-                        affected,
-                        &content.resolved[advisory.id.as_str()],
-                        exploitation,
-                    );
-                    self.add_entry(row_number(*number, "records")?, affected)?;
+                    let resolved = &content.resolved[advisory.id.as_str()];
+                    fingerprint.add(advisory, affected, resolved, exploitation);
+                    let rated = rated(advisory, affected, &worst);
+                    if let Some((_, resolved)) = rated {
+                        fingerprint.rating(resolved);
+                    }
+                    let rated = rated.map_or(Ok(NONE), |(number, _)| row_number(number, "records"))?;
+                    self.add_entry(row_number(*number, "records")?, rated, affected)?;
                 }
                 self.keys.push(KeyRow {
                     name: self.strings.number(of_key[0].1),
@@ -296,7 +307,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    fn add_entry(&mut self, record: u32, affected: &Affected) -> Result<(), Error> {
+    fn add_entry(&mut self, record: u32, rated: u32, affected: &Affected) -> Result<(), Error> {
         let first = row_number(self.events.len(), "events")?;
         for range in &affected.ranges {
             for (place, (kind, version)) in range.iter().enumerate() {
@@ -310,7 +321,14 @@ impl<'a> Tables<'a> {
         let events = Run { first, count: row_number(self.events.len(), "events")? - first };
         let versions = self.list(&affected.versions)?;
         let linked = self.list(&affected.linked)?;
-        self.entries.push(EntryRow { record, events, versions, linked, urgency: affected.urgency.to_byte() });
+        self.entries.push(EntryRow {
+            record,
+            events,
+            versions,
+            linked,
+            rated,
+            urgency: affected.urgency.to_byte(),
+        });
         Ok(())
     }
 
@@ -379,10 +397,37 @@ impl<'a> Tables<'a> {
         sections.put_rows(Section::Events, &self.events)?;
         sections.put_rows(Section::Lists, &self.lists)?;
         sections.put_rows(Section::Records, &self.records)?;
+        sections.put(Section::Summaries, self.summaries.as_bytes())?;
         sections.put_rows(Section::Names, &self.names)?;
         sections.put_rows(Section::Epss, &self.epss)?;
         sections.put_rows(Section::Kev, &self.kev)
     }
+}
+
+/// For each CVE the worst of its records: row number and rating.
+type WorstByCve<'a> = HashMap<&'a str, (usize, &'a Resolved)>;
+
+fn worst_by_cve<'a>(content: &Content<'a>, stored: &[&'a Advisory]) -> WorstByCve<'a> {
+    let mut worst = WorstByCve::new();
+    for (number, advisory) in stored.iter().enumerate() {
+        let resolved = &content.resolved[advisory.id.as_str()];
+        let known = worst.entry(&resolved.canonical).or_insert((number, resolved));
+        if known.1.severity < resolved.severity {
+            *known = (number, resolved);
+        }
+    }
+    worst
+}
+
+/// Whose severity counts for what an announcement says: that of the worst CVE it stands for.
+fn rated<'a>(
+    advisory: &Advisory,
+    affected: &Affected,
+    worst: &WorstByCve<'a>,
+) -> Option<(usize, &'a Resolved)> {
+    let is_announcement = naming::is_announcement(&advisory.id);
+    let cves = affected.linked.iter().filter(|_| is_announcement);
+    cves.filter_map(|cve| worst.get(cve.as_str()).copied()).max_by_key(|(_, resolved)| resolved.severity)
 }
 
 /// Gathers the long texts into frames, writes them, and notes in each record where its text is.
@@ -468,7 +513,7 @@ impl<'a> Strings<'a> {
         let mut texts: Vec<&str> = Vec::new();
         for advisory in stored {
             let resolved = &content.resolved[advisory.id.as_str()];
-            texts.extend([advisory.id.as_str(), &advisory.summary, &resolved.canonical]);
+            texts.extend([advisory.id.as_str(), &resolved.canonical]);
             texts.extend(advisory.aliases.iter().map(String::as_str));
             texts.extend(resolved.cvss.iter().map(|cvss| cvss.vector.as_str()));
             for affected in &advisory.affected {
@@ -522,9 +567,8 @@ impl Fingerprint {
         self.text(&resolved.canonical);
         self.texts(&advisory.aliases);
         self.text(&advisory.summary);
-        self.text(resolved.cvss.as_ref().map_or("", |cvss| &cvss.vector));
-        let urgency = affected.urgency.to_byte();
-        self.0.update([resolved.severity.to_byte(), resolved.severity_source.to_byte(), urgency]);
+        self.rating(resolved);
+        self.0.update([affected.urgency.to_byte()]);
         for time in [advisory.published, advisory.modified] {
             self.0.update(time.map_or(NO_TIME, Timestamp::as_microsecond).to_le_bytes());
         }
@@ -543,6 +587,11 @@ impl Fingerprint {
                 self.text(text);
             }
         }
+    }
+
+    fn rating(&mut self, resolved: &Resolved) {
+        self.0.update([resolved.severity.to_byte(), resolved.severity_source.to_byte()]);
+        self.text(resolved.cvss.as_ref().map_or("", |cvss| &cvss.vector));
     }
 
     fn finish(self) -> [u8; 16] {

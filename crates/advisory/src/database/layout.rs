@@ -6,8 +6,11 @@
 //! checking its bounds: nothing is ever cast, and a number that points nowhere yields `None`.
 //!
 //! ```text
-//! magic · format · section count · id · file length · (kind, offset, length, SHA-256) per section · SHA-256
+//! magic · format · section count · id · file length · (kind, offset, length, CRC-32) per section · CRC-32
 //! ```
+//!
+//! The checksums find damage; they are no protection against a file made to deceive, which the checked reads
+//! are. The id is made of SHA-256 digests of the content.
 //!
 //! | section | rows |
 //! |---|---|
@@ -19,6 +22,7 @@
 //! | `Events` | [`EventRow`]: the ranges of the entries |
 //! | `Lists` | string numbers, for everything that is a list of texts |
 //! | `Records` | [`RecordRow`], by id |
+//! | `Summaries` | the one-line texts of the records, apart so that the names that are searched lie close |
 //! | `Names` | [`NameRow`], by name: every id and alias, and the record that bears it |
 //! | `Epss`, `Kev` | [`EpssRow`], [`KevRow`], by CVE |
 //! | `Frames`, `Texts` | [`FrameRow`]; zstd frames of the long texts, which matching never touches |
@@ -30,9 +34,9 @@ pub(crate) const FORMAT: u32 = 1;
 /// Length of magic, format, section count, id and file length.
 pub(crate) const FIXED_HEADER: usize = 16 + 4 + 4 + 32 + 8;
 /// Length of one entry of the section table.
-pub(crate) const SECTION_ENTRY: usize = 4 + 8 + 8 + 32;
+pub(crate) const SECTION_ENTRY: usize = 4 + 8 + 8 + 4;
 /// Length of everything before the first section.
-pub(crate) const HEADER: usize = FIXED_HEADER + SECTION_ENTRY * Section::ALL.len() + 32;
+pub(crate) const HEADER: usize = FIXED_HEADER + SECTION_ENTRY * Section::ALL.len() + 4;
 /// Sections begin at multiples of this.
 pub(crate) const ALIGNMENT: u64 = 8;
 /// The most bytes of one frame of texts before compression.
@@ -52,6 +56,7 @@ pub(crate) enum Section {
     Events,
     Lists,
     Records,
+    Summaries,
     Names,
     Epss,
     Kev,
@@ -60,7 +65,7 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Meta,
         Self::StringEnds,
         Self::Strings,
@@ -70,6 +75,7 @@ impl Section {
         Self::Events,
         Self::Lists,
         Self::Records,
+        Self::Summaries,
         Self::Names,
         Self::Epss,
         Self::Kev,
@@ -92,6 +98,7 @@ impl Section {
             Self::Events => "ranges",
             Self::Lists => "lists",
             Self::Records => "records",
+            Self::Summaries => "summaries",
             Self::Names => "names",
             Self::Epss => "EPSS scores",
             Self::Kev => "known exploited vulnerabilities",
@@ -203,6 +210,9 @@ row! {
         /// Rows of `Lists`: for a security announcement the CVEs it stands for here, for every other record
         /// the announcements of its fix.
         linked: Run,
+        /// Row of `Records`: whose severity counts, if it is not that of the record itself but of the worst
+        /// CVE that an announcement stands for; else [`NONE`].
+        rated: u32,
         /// The distribution's verdict of this package, [`Urgency`] as a byte.
         urgency: u8,
     }
@@ -229,7 +239,8 @@ row! {
         aliases: Run,
         /// Rows of `Lists`: the ecosystems it speaks of.
         ecosystems: Run,
-        summary: u32,
+        /// Bytes of `Summaries`.
+        summary: Run,
         /// CVSS vector, or [`NONE`].
         vector: u32,
         /// CVSS score in tenths.

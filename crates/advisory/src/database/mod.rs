@@ -1,6 +1,6 @@
 //! The compiled database: opening it, and looking things up in it.
 //!
-//! The file is mapped, not read: opening checks the header and the digests of what matching uses, and
+//! The file is mapped, not read: opening checks the header and the checksums of what matching uses, and
 //! lookups touch only the pages they need. The [`layout`] is shared with the writer. A database never
 //! changes; a new one takes its place by rename, and whoever has the old one open keeps it.
 
@@ -14,11 +14,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use self::layout::{
     EcosystemRow, EntryRow, EpssRow, EventRow, FIXED_HEADER, FORMAT, Field, HEADER, KevRow, KeyRow, MAGIC,
-    NO_TIME, NONE, NameRow, RecordRow, Run, SECTION_ENTRY, Section,
+    NO_TIME, NameRow, RecordRow, Run, SECTION_ENTRY, Section,
 };
 use self::mapping::Mapping;
 use crate::compile::Source;
@@ -118,7 +117,7 @@ pub struct Database {
 impl Database {
     /// Opens a database file.
     ///
-    /// Checks the header and the digest of every section that matching reads; the frames of long texts carry
+    /// Checks the header and the checksum of every section that matching reads; the frames of long texts carry
     /// checksums of their own and are checked when they are read.
     ///
     /// # Errors
@@ -182,11 +181,7 @@ impl Database {
             canonical: self.string(row.canonical)?.to_owned(),
             aliases: self.list(row.aliases).map(str::to_owned).collect(),
             related: text.related,
-            summary: if text.summary.is_empty() {
-                self.string(row.summary)?.to_owned()
-            } else {
-                text.summary
-            },
+            summary: if text.summary.is_empty() { self.summary(&row).to_owned() } else { text.summary },
             details: text.details,
             severity: Severity::from_byte(row.severity),
             score: self.score(&row),
@@ -260,25 +255,35 @@ impl Database {
         self.table::<EntryRow>(Section::Entries).iter(key.entries)
     }
 
-    /// The ranges of an entry, each as its events.
-    pub(crate) fn ranges(&self, entry: &EntryRow) -> Vec<Vec<Event<'_>>> {
-        let mut ranges: Vec<Vec<Event<'_>>> = Vec::new();
-        for row in self.table::<EventRow>(Section::Events).iter(entry.events) {
-            let (Some(version), Some(kind)) = (self.string(row.version), EventKind::from_byte(row.kind))
-            else {
-                continue;
-            };
-            let event = Event { kind, version };
-            match ranges.last_mut() {
-                Some(range) if row.starts_range == 0 => range.push(event),
-                _ => ranges.push(vec![event]),
+    /// The ranges of an entry, each as a run of events.
+    pub(crate) fn ranges(&self, entry: &EntryRow) -> impl Iterator<Item = Run> {
+        let table = self.table::<EventRow>(Section::Events);
+        let mut rest = table.clip(entry.events);
+        std::iter::from_fn(move || {
+            let first = rest.next()?;
+            while rest.start < rest.end && table.get(rest.start).is_some_and(|row| row.starts_range == 0) {
+                rest.next();
             }
-        }
-        ranges
+            Some(Run { first, count: rest.start - first })
+        })
+    }
+
+    /// The events of a range, in their order.
+    pub(crate) fn events(&self, range: Run) -> impl Iterator<Item = Event<'_>> {
+        self.table::<EventRow>(Section::Events).iter(range).filter_map(|row| {
+            Some(Event { version: self.string(row.version)?, kind: EventKind::from_byte(row.kind)? })
+        })
     }
 
     pub(crate) fn record(&self, number: u32) -> Option<RecordRow> {
         self.table::<RecordRow>(Section::Records).get(number)
+    }
+
+    /// One line that says what a record is about; empty when there is none.
+    pub(crate) fn summary(&self, row: &RecordRow) -> &str {
+        let bytes = range_of((row.summary.first as usize, row.summary.count as usize));
+        let text = self.section(Section::Summaries).get(bytes).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
     }
 
     pub(crate) fn score(&self, row: &RecordRow) -> Option<Score> {
@@ -298,13 +303,13 @@ impl Database {
 
     /// The text of a number.
     pub(crate) fn string(&self, number: u32) -> Option<&str> {
-        if number == NONE {
-            return None;
-        }
+        std::str::from_utf8(self.string_bytes(number)?).ok()
+    }
+
+    fn string_bytes(&self, number: u32) -> Option<&[u8]> {
         let ends = self.table::<u32>(Section::StringEnds);
         let start = if number == 0 { 0 } else { ends.get(number - 1)? };
-        let bytes = self.section(Section::Strings).get(start as usize..ends.get(number)? as usize)?;
-        std::str::from_utf8(bytes).ok()
+        self.section(Section::Strings).get(start as usize..ends.get(number)? as usize)
     }
 
     /// The number of a text, if any row uses it.
@@ -313,7 +318,7 @@ impl Database {
         let (mut low, mut high) = (0, ends.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.string(middle)?.cmp(text) {
+            match self.string_bytes(middle)?.cmp(text.as_bytes()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Some(middle),
@@ -355,8 +360,12 @@ impl<'a, R: Field> Table<'a, R> {
 
     /// The rows of a run; what of it lies outside the table is left out.
     fn iter(self, run: Run) -> impl Iterator<Item = R> + use<'a, R> {
-        let end = run.first.saturating_add(run.count).min(self.len());
-        (run.first..end).map_while(move |number| self.get(number))
+        self.clip(run).map_while(move |number| self.get(number))
+    }
+
+    /// The row numbers of a run, as far as they lie inside the table.
+    fn clip(self, run: Run) -> std::ops::Range<u32> {
+        run.first..run.first.saturating_add(run.count).min(self.len())
     }
 
     /// Only the rows of a run, as a table.
@@ -391,7 +400,7 @@ fn damaged(path: &Path, what: &str) -> Error {
 
 type Sections = [(usize, usize); Section::ALL.len()];
 
-/// Checks header, section table and the digests of all sections but the texts.
+/// Checks header, section table and the checksums of all sections but the texts.
 fn read_header(bytes: &[u8], path: &Path) -> Result<(DatabaseId, Sections), Error> {
     let not_a_database = || Error::NotADatabase { path: path.to_owned() };
     let mut rest = bytes;
@@ -404,8 +413,8 @@ fn read_header(bytes: &[u8], path: &Path) -> Result<(DatabaseId, Sections), Erro
         return Err(Error::OtherFormat { path: path.to_owned(), found: format, expected: FORMAT });
     }
     let header = bytes.get(..HEADER).ok_or_else(cut_short)?;
-    let (content, digest) = header.split_at(HEADER - 32);
-    if Sha256::digest(content)[..] != *digest {
+    let (content, mut checksum) = header.split_at(HEADER - size_of::<u32>());
+    if u32::take(&mut checksum) != Some(crc32fast::hash(content)) {
         return Err(damaged(path, "its header does not match its checksum"));
     }
     let count = u32::take(&mut rest).ok_or_else(cut_short)?;
@@ -436,7 +445,7 @@ fn read_section(mut entry: &[u8], section: Section, bytes: &[u8]) -> Result<(usi
     if kind != section.number() {
         return Err(format!("its {name} are not where they belong"));
     }
-    if section != Section::Texts && Sha256::digest(content)[..] != *entry {
+    if section != Section::Texts && u32::take(&mut entry) != Some(crc32fast::hash(content)) {
         return Err(format!("its {name} do not match their checksum"));
     }
     Ok((offset, length))

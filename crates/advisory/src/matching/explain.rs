@@ -54,7 +54,7 @@ impl RecordMatch {
         };
         Self {
             record: record.to_owned(),
-            ecosystem: target.ecosystem.to_owned(),
+            ecosystem: target.scope.ecosystem.to_owned(),
             package: target.package.clone().into_owned(),
             version: target.version.to_owned(),
             introduced: introduced.filter(|version| *version != BEGINNING).map(str::to_owned),
@@ -64,37 +64,49 @@ impl RecordMatch {
         }
     }
 
-    /// The affected versions in words, to follow "affects".
+    /// Whether another record says exactly this.
+    fn agrees_with(&self, other: &Self) -> bool {
+        let said =
+            |one: &Self| (one.introduced.clone(), one.fixed.clone(), one.last_affected.clone(), one.listed);
+        said(self) == said(other)
+    }
+
+    /// What the record calls affected, to follow "affected in".
     fn affected(&self) -> String {
         if self.listed {
             return format!("exactly version {}", self.version);
         }
         match (&self.introduced, &self.fixed, &self.last_affected) {
             (None, Some(fixed), _) => format!("versions before {fixed}"),
-            (Some(introduced), Some(fixed), _) => {
-                format!("versions from {introduced} up to, but not including, {fixed}")
+            (Some(first), Some(fixed), _) => {
+                format!("versions from {first} up to, but not including, {fixed}")
             }
-            (None, None, Some(last)) => format!("versions up to and including {last}"),
-            (Some(introduced), None, Some(last)) => {
-                format!("versions from {introduced} up to and including {last}")
-            }
-            (Some(introduced), None, None) => format!("versions from {introduced} on, with no fix known"),
-            (None, None, None) => "every version, with no fix known".to_owned(),
+            (None, None, Some(last)) => format!("versions up to and including {last}, and names no fix"),
+            (Some(first), None, Some(last)) => format!("versions from {first} to {last}, and names no fix"),
+            (Some(first), None, None) => format!("every version from {first} on, and knows no fix"),
+            (None, None, None) => "every version, and knows no fix".to_owned(),
         }
     }
 }
 
-/// Puts the reason into words.
-pub(super) fn explain(matches: Vec<RecordMatch>, target: &Target<'_>) -> Explanation {
+/// Puts the reason into words: what each record says, then what is installed.
+pub(super) fn explain(matches: Vec<RecordMatch>, target: &Target<'_>, component: &str) -> Explanation {
     let mut text = String::new();
-    let installed = if target.is_source { "The installed source version" } else { "The installed version" };
+    let kind = if target.is_source { "source package" } else { "package" };
+    let subject = format!("{} {kind} {}", target.scope.ecosystem, target.package);
     for (place, one) in matches.iter().enumerate() {
-        let subject =
-            if place == 0 { format!("{} package {}", one.ecosystem, one.package) } else { "it".to_owned() };
-        let verb = if place == 0 { "says that" } else { "says the same:" };
         // Writing to a string cannot fail.
-        let _ = write!(text, "{} {verb} {subject} is affected in {}. ", one.record, one.affected());
+        let _ = match matches[..place].iter().find(|other| one.agrees_with(other)) {
+            Some(_) => write!(text, "{} says the same. ", one.record),
+            None if place == 0 => {
+                write!(text, "{} lists {subject} as affected in {}. ", one.record, one.affected())
+            }
+            None => write!(text, "{} lists {}. ", one.record, one.affected()),
+        };
     }
-    let _ = write!(text, "{installed} is {}.", target.version);
+    let _ = match target.is_source {
+        true => write!(text, "{component} is built from {} {}.", target.package, target.version),
+        false => write!(text, "Version {} is installed.", target.version),
+    };
     Explanation { text, matches }
 }

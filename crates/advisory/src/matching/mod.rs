@@ -9,6 +9,7 @@ mod finding;
 mod ownership;
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
@@ -23,19 +24,25 @@ use crate::database::{Database, time};
 use crate::distro::{self, Release};
 use crate::naming;
 use crate::range::{self, End};
-use crate::severity::{Severity, SeveritySource};
+use crate::severity::{Score, Severity, SeveritySource};
 use crate::versions::Scheme;
 
 /// Part of every lookup fingerprint. It changes when the same records would give other findings, so that
 /// what an older version of Tidewaiter judged is judged again.
 const RULES: u32 = 1;
 
-/// Where a component is looked up.
-#[derive(Debug)]
-struct Target<'a> {
+/// The records that all components of a kind are judged by.
+#[derive(Debug, Clone, Copy)]
+struct Scope<'a> {
     row: EcosystemRow,
     ecosystem: &'a str,
     scheme: Scheme,
+}
+
+/// What a component is looked up as.
+#[derive(Debug)]
+struct Target<'a> {
+    scope: Scope<'a>,
     package: Cow<'a, str>,
     version: &'a str,
     /// Package and version are those of the source package.
@@ -62,8 +69,8 @@ enum Gap {
 /// findings of a component that another one owns count is for [`suppression`] to say.
 #[must_use]
 pub fn match_component(database: &Database, distro: Option<&Distro>, component: &Component) -> Vec<Finding> {
-    target(database, distro, component)
-        .map(|target| findings(database, &target, component))
+    scope(database, distro, component.kind)
+        .map(|scope| findings(database, &scope.target(component), component))
         .unwrap_or_default()
 }
 
@@ -76,12 +83,14 @@ pub fn match_inventory(database: &Database, inventory: &Inventory) -> Matches {
         owners.extend(inventory.components.iter().map(|component| (component.purl.as_str(), component)));
     }
     let mut matches = Matches::default();
+    let mut scopes: BTreeMap<ComponentKind, Result<Scope<'_>, Gap>> = BTreeMap::new();
     let mut gaps: BTreeMap<(ComponentKind, Gap), u64> = BTreeMap::new();
     for component in &inventory.components {
-        let target = match target(database, distro, component) {
-            Ok(target) => target,
+        let scope = scopes.entry(component.kind).or_insert_with(|| scope(database, distro, component.kind));
+        let target = match scope {
+            Ok(scope) => scope.target(component),
             Err(gap) => {
-                *gaps.entry((component.kind, gap)).or_default() += 1;
+                *gaps.entry((component.kind, gap.clone())).or_default() += 1;
                 continue;
             }
         };
@@ -112,9 +121,10 @@ impl Database {
     pub fn lookup_fingerprint(&self, distro: Option<&Distro>, component: &Component) -> [u8; 16] {
         let mut hasher = Sha256::new();
         hasher.update(RULES.to_le_bytes());
-        if let Ok(target) = target(self, distro, component) {
-            hasher.update(target.ecosystem);
-            if let Some(key) = self.key(&target.row, &target.package) {
+        if let Ok(scope) = scope(self, distro, component.kind) {
+            let target = scope.target(component);
+            hasher.update(scope.ecosystem);
+            if let Some(key) = self.key(&target.scope.row, &target.package) {
                 hasher.update(key.fingerprint);
             }
         }
@@ -126,31 +136,31 @@ fn is_distro_package(kind: ComponentKind) -> bool {
     matches!(kind, ComponentKind::Deb | ComponentKind::Apk)
 }
 
-fn target<'a>(
-    database: &'a Database,
-    distro: Option<&Distro>,
-    component: &'a Component,
-) -> Result<Target<'a>, Gap> {
-    let (ecosystem, scheme) = match component.kind {
+/// Finds the records that components of a kind are judged by.
+fn scope<'a>(database: &'a Database, distro: Option<&Distro>, kind: ComponentKind) -> Result<Scope<'a>, Gap> {
+    let (ecosystem, scheme) = match kind {
         ComponentKind::Npm => (Cow::Borrowed("npm"), Scheme::SemVer),
         ComponentKind::Pypi => (Cow::Borrowed("PyPI"), Scheme::Pep440),
         ComponentKind::Deb => (release(database, distro, "Debian")?, Scheme::Dpkg),
         ComponentKind::Apk => (release(database, distro, "Alpine")?, Scheme::Apk),
     };
-    let row = database.ecosystem(&ecosystem);
-    let row = row.ok_or_else(|| Gap::NotCovered(ecosystem.clone().into_owned()))?;
-    let (name, version, is_source) = match &component.source {
-        Some(source) if is_distro_package(component.kind) => (&source.name, &source.version, true),
-        _ => (&component.name, &component.version, false),
+    let Some(row) = database.ecosystem(&ecosystem) else {
+        return Err(Gap::NotCovered(ecosystem.into_owned()));
     };
-    Ok(Target {
-        row,
-        ecosystem: database.string(row.name).unwrap_or_default(),
-        scheme,
-        package: naming::package_name(scheme, name),
-        version,
-        is_source,
-    })
+    Ok(Scope { row, ecosystem: database.string(row.name).unwrap_or_default(), scheme })
+}
+
+impl<'a> Scope<'a> {
+    fn target<'c>(&self, component: &'c Component) -> Target<'c>
+    where
+        'a: 'c,
+    {
+        let (name, version, is_source) = match &component.source {
+            Some(source) if is_distro_package(component.kind) => (&source.name, &source.version, true),
+            _ => (&component.name, &component.version, false),
+        };
+        Target { scope: *self, package: naming::package_name(self.scheme, name), version, is_source }
+    }
 }
 
 /// The release that packages of a family are judged by.
@@ -186,18 +196,16 @@ struct Hit<'a> {
 }
 
 fn findings(database: &Database, target: &Target<'_>, component: &Component) -> Vec<Finding> {
-    let Some(key) = database.key(&target.row, &target.package) else { return Vec::new() };
-    let installed = target.scheme.prepare(target.version);
+    let Some(key) = database.key(&target.scope.row, &target.package) else { return Vec::new() };
+    let installed = target.scope.scheme.prepare(target.version);
     let mut hits: Vec<Hit<'_>> = Vec::new();
     for entry in database.entries(&key) {
-        let Some(record) = database.record(entry.record) else { continue };
-        for events in database.ranges(&entry) {
-            if let Some(interval) = range::walk(target.scheme, &installed, events.iter().copied()) {
-                hits.push(Hit { record, entry, how: How::Range(interval) });
-            }
-        }
-        if database.list(entry.versions).any(|version| version == target.version) {
-            hits.push(Hit { record, entry, how: How::Listed });
+        let in_ranges = database.ranges(&entry).filter_map(|range| {
+            range::walk(target.scope.scheme, &installed, database.events(range)).map(How::Range)
+        });
+        let is_listed = database.list(entry.versions).any(|version| version == target.version);
+        for how in in_ranges.chain(is_listed.then_some(How::Listed)) {
+            hits.extend(database.record(entry.record).map(|record| Hit { record, entry, how }));
         }
     }
     hits.sort_by_key(|hit| (hit.record.canonical, hit.record.id));
@@ -245,11 +253,8 @@ fn finding(
         .map(str::to_owned)
         .collect();
     aliases.sort_by(|a, b| by_name(a, b));
-    let (rated, severity, severity_source) = severity(hits)?;
-    let score =
-        database.score(&rated.record).or_else(|| hits.iter().find_map(|hit| database.score(&hit.record)));
-    let summary =
-        hits.iter().filter_map(|hit| database.string(hit.record.summary)).find(|text| !text.is_empty());
+    let (severity, severity_source, score) = rate(database, hits);
+    let summary = hits.iter().map(|hit| database.summary(&hit.record)).find(|text| !text.is_empty());
     let matches = hits
         .iter()
         .filter_map(|hit| Some(RecordMatch::new(database.string(hit.record.id)?, target, hit.how)))
@@ -261,7 +266,7 @@ fn finding(
         severity_source,
         score,
         component: component.purl.clone(),
-        fix: fix(target.scheme, hits),
+        fix: fix(target.scope.scheme, hits),
         epss: names
             .iter()
             .filter_map(|name| database.epss_of(*name))
@@ -271,65 +276,86 @@ fn finding(
         announcements,
         published: hits.iter().filter_map(|hit| time(hit.record.published)).min(),
         modified: hits.iter().filter_map(|hit| time(hit.record.modified)).max(),
-        explanation: explain(matches, target),
+        explanation: explain(matches, target, &component.name),
     })
 }
 
-/// How bad it is: the most trusted source first, then the worst.
-fn severity<'h, 'a>(hits: &'h [Hit<'a>]) -> Option<(&'h Hit<'a>, Severity, SeveritySource)> {
-    let rate = |hit: &'h Hit<'a>| {
-        let distribution = match Urgency::from_byte(hit.entry.urgency) {
-            Urgency::Unimportant => Some(Severity::Negligible),
-            Urgency::Low => Some(Severity::Low),
-            Urgency::Medium => Some(Severity::Medium),
-            Urgency::High => Some(Severity::High),
-            Urgency::Unassigned | Urgency::EndOfLife => None,
-        };
-        match distribution {
-            Some(severity) => (hit, severity, SeveritySource::Distribution),
-            None => {
-                let source = SeveritySource::from_byte(hit.record.severity_source);
-                (hit, Severity::from_byte(hit.record.severity), source)
-            }
-        }
-    };
-    hits.iter().map(rate).min_by_key(|(_, severity, source)| (*source, std::cmp::Reverse(*severity)))
+/// How bad it is, who says so, and the vector and score.
+type Rating = (Severity, SeveritySource, Option<Score>);
+
+/// Rates by the most trusted source, and where several are trusted alike, by the worst.
+fn rate(database: &Database, hits: &[Hit<'_>]) -> Rating {
+    let ratings = hits.iter().map(|hit| rate_hit(database, hit));
+    let best = ratings.min_by_key(|(severity, source, score)| {
+        let tenths = score.as_ref().map(|score| (score.value * 10.0).round().to_bits());
+        (*source, Reverse(*severity), Reverse(tenths))
+    });
+    let (severity, source, score) = best.unwrap_or_default();
+    (severity, source, score.or_else(|| hits.iter().find_map(|hit| database.score(&hit.record))))
 }
 
-/// What the records say of a fix, put together: any fix is one, and each record's own words come before
-/// the silence of the others.
+fn rate_hit(database: &Database, hit: &Hit<'_>) -> Rating {
+    let distribution = match Urgency::from_byte(hit.entry.urgency) {
+        Urgency::Unimportant => Some(Severity::Negligible),
+        Urgency::Low => Some(Severity::Low),
+        Urgency::Medium => Some(Severity::Medium),
+        Urgency::High => Some(Severity::High),
+        Urgency::Unassigned | Urgency::EndOfLife => None,
+    };
+    if let Some(severity) = distribution {
+        return (severity, SeveritySource::Distribution, database.score(&hit.record));
+    }
+    let other = database.record(hit.entry.rated);
+    let record = other.as_ref().unwrap_or(&hit.record);
+    let mut source = SeveritySource::from_byte(record.severity_source);
+    if other.is_some() && source != SeveritySource::Nobody {
+        source = SeveritySource::Alias;
+    }
+    (Severity::from_byte(record.severity), source, database.score(record))
+}
+
+/// What the records say of a fix, put together. Each record's own fix is the version from which nothing in
+/// it affects the package any more; where records differ, all their versions are listed.
 fn fix(scheme: Scheme, hits: &[Hit<'_>]) -> Fix {
     let mut versions: Vec<&str> = Vec::new();
-    let mut states: Vec<FixState> = Vec::new();
-    for hit in hits {
-        let end_of_life = Urgency::from_byte(hit.entry.urgency) == Urgency::EndOfLife;
-        match hit.how {
-            How::Range(range::Interval { end: End::Fixed(version), .. }) => versions.push(version),
-            _ if end_of_life => states.push(FixState::WontFix),
-            How::Range(range::Interval { end: End::Open, .. }) => states.push(FixState::NotFixed),
-            How::Range(range::Interval { end: End::LastAffected(_), .. }) | How::Listed => {}
+    let mut state = FixState::Unknown;
+    for of_record in hits.chunk_by(|a, b| a.entry.record == b.entry.record) {
+        let ends = of_record.iter().map(|hit| match hit.how {
+            How::Range(range::Interval { end, .. }) => Some(end),
+            How::Listed => None,
+        });
+        let fixes = ends.clone().map(|end| match end {
+            Some(End::Fixed(version)) => Some(version),
+            _ => None,
+        });
+        if let Some(fixes) = fixes.collect::<Option<Vec<_>>>() {
+            versions.extend(fixes.into_iter().max_by(|a, b| scheme.compare(a, b)));
+        } else if of_record.iter().any(|hit| Urgency::from_byte(hit.entry.urgency) == Urgency::EndOfLife) {
+            state = FixState::WontFix;
+        } else if state == FixState::Unknown && ends.into_iter().any(|end| end == Some(End::Open)) {
+            state = FixState::NotFixed;
         }
     }
     versions.sort_by(|a, b| scheme.compare(a, b));
     versions.dedup();
-    let state = if versions.is_empty() {
-        states.into_iter().max_by_key(|state| *state == FixState::WontFix).unwrap_or(FixState::Unknown)
-    } else {
-        FixState::Fixed
-    };
+    if !versions.is_empty() {
+        state = FixState::Fixed;
+    }
     Fix { state, versions: versions.into_iter().map(str::to_owned).collect() }
 }
 
 /// Tells when a version could not be read, and so was compared by a rule of last resort.
 fn bad_version(database: &Database, target: &Target<'_>, component: &Component) -> Option<Problem> {
-    if target.scheme.is_valid(target.version) || database.key(&target.row, &target.package).is_none() {
+    if target.scope.scheme.is_valid(target.version)
+        || database.key(&target.scope.row, &target.package).is_none()
+    {
         return None;
     }
     let reason = format!(
         "{:?} is not a version in the {} order, so {} {} was judged as older than every real version.",
         target.version,
-        target.scheme.name(),
-        target.ecosystem,
+        target.scope.scheme.name(),
+        target.scope.ecosystem,
         component.name,
     );
     let evidence = component.evidence.first();

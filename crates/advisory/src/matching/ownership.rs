@@ -7,7 +7,7 @@
 
 use tidewaiter_inventory::{Component, Distro};
 
-use super::{Finding, target};
+use super::{Finding, scope};
 use crate::database::Database;
 
 /// Why a finding of a component that `owner` owns does not count; `None` when it does.
@@ -18,10 +18,11 @@ pub fn suppression(
     owner: &Component,
     finding: &Finding,
 ) -> Option<String> {
-    let target = target(database, distro, owner).ok()?;
+    let scope = scope(database, distro, owner.kind).ok()?;
+    let target = scope.target(owner);
     let owner_name = format!("{} {}", owner.name, owner.version);
-    let release = target.ecosystem;
-    if database.key(&target.row, &target.package).is_some() {
+    let release = scope.ecosystem;
+    if database.key(&scope.row, &target.package).is_some() {
         return Some(format!(
             "It was installed by {owner_name}, and {release} keeps track of source package {} itself: \
              what {release} says of that package counts.",
@@ -30,7 +31,7 @@ pub fn suppression(
     }
     let cve = std::iter::once(&finding.id)
         .chain(&finding.aliases)
-        .find(|name| database.is_covered(target.row.name, name))?;
+        .find(|name| database.is_covered(scope.row.name, name))?;
     Some(format!(
         "It was installed by {owner_name}, and {release} keeps track of {cve} itself without naming source \
          package {}: what {release} says counts.",

@@ -1,6 +1,80 @@
-//! Tests of the version orders against upstream vectors and the laws of a total order.
+//! Tests of the version orders against known facts and the laws of a total order. Programs that know
+//! better are asked in `tests/peers.rs`.
+
+use proptest::prelude::*;
 
 use super::*;
+
+const SCHEMES: [Scheme; 4] = [Scheme::Dpkg, Scheme::Apk, Scheme::SemVer, Scheme::Pep440];
+
+/// Checks every `a < b`, `a = b` and `a > b` of a list, and the same turned around.
+fn check(scheme: Scheme, facts: &str) {
+    for line in facts.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let [a, relation, b] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("bad line {line:?}") };
+        let expected = match relation {
+            "<" => Ordering::Less,
+            "=" => Ordering::Equal,
+            ">" => Ordering::Greater,
+            _ => panic!("bad line {line:?}"),
+        };
+        assert_eq!(scheme.compare(a, b), expected, "{line}");
+        assert_eq!(scheme.compare(b, a), expected.reverse(), "{line}, turned around");
+    }
+}
+
+#[test]
+fn dpkg_facts_hold() {
+    check(Scheme::Dpkg, include_str!("../../tests/fixtures/versions/dpkg.txt"));
+}
+
+#[test]
+fn apk_facts_hold() {
+    check(Scheme::Apk, include_str!("../../tests/fixtures/versions/apk.txt"));
+}
+
+#[test]
+fn semver_facts_hold() {
+    check(Scheme::SemVer, include_str!("../../tests/fixtures/versions/semver.txt"));
+}
+
+#[test]
+fn pep440_facts_hold() {
+    check(Scheme::Pep440, include_str!("../../tests/fixtures/versions/pep440.txt"));
+}
+
+#[test]
+fn npm_versions_are_read_leniently() {
+    let facts = "v1.2.3 = 1.2.3\n=1.2.3 = 1.2.3\n1.2 = 1.2.0\n1 = 1.0.0\n1.2.3beta = 1.2.3-beta\n1.2.3 < 1.2.3.1\n\
+                 01.2.3 = 1.2.3\nlatest < 0.0.0-0\nlatest < master\n1..2 < 0.0.0-0";
+    check(Scheme::SemVer, facts);
+}
+
+#[test]
+fn what_is_no_version_sorts_below_every_version() {
+    check(Scheme::Pep440, "2004d < 0.dev0\n2004d < 2004e");
+    check(Scheme::SemVer, "latest < 0.0.0-0");
+}
+
+#[test]
+fn validity_is_told() {
+    let cases = [
+        (Scheme::Dpkg, "1:2.36-9+deb12u3~x", true),
+        (Scheme::Dpkg, "latest", false),
+        (Scheme::Dpkg, "1.0 beta", false),
+        (Scheme::Dpkg, "", false),
+        (Scheme::Apk, "1.2.3a_pre2~abc-r4", true),
+        (Scheme::Apk, "1.2.3-4", false),
+        (Scheme::Apk, "1.2_foo", false),
+        (Scheme::Apk, "", false),
+        (Scheme::SemVer, "v1.2", true),
+        (Scheme::SemVer, "latest", false),
+        (Scheme::Pep440, "1.0.post1", true),
+        (Scheme::Pep440, "2004d", false),
+    ];
+    for (scheme, version, expected) in cases {
+        assert_eq!(scheme.is_valid(version), expected, "{scheme:?} {version:?}");
+    }
+}
 
 #[test]
 fn digits_compare_by_value() {
@@ -8,4 +82,57 @@ fn digits_compare_by_value() {
     assert_eq!(compare_digits("", "0"), Ordering::Equal);
     assert_eq!(compare_digits("9", "10"), Ordering::Less);
     assert_eq!(compare_digits("99999999999999999999999", "100000000000000000000000"), Ordering::Less);
+}
+
+/// Text made of the pieces that versions are made of, so that near misses are common.
+fn version_like() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        6 => "[0-9]{1,2}",
+        4 => Just(".".to_owned()),
+        2 => Just("-".to_owned()),
+        1 => "[a-c~+:_!]",
+        2 => prop::sample::select(vec![
+            "_alpha", "_rc", "_p", "_git", "-r", "~", "rc", "a", "b", "dev", ".post", ".dev", "-alpha", "-beta", "é", " ",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_order_is_total(a in version_like(), b in version_like(), c in version_like()) {
+        for scheme in SCHEMES {
+            let compare = |a: &str, b: &str| scheme.compare(a, b);
+            prop_assert_eq!(compare(&a, &a), Ordering::Equal, "{:?}", scheme);
+            prop_assert_eq!(compare(&a, &b), compare(&b, &a).reverse(), "{:?}", scheme);
+            if compare(&a, &b).is_le() && compare(&b, &c).is_le() {
+                prop_assert!(compare(&a, &c).is_le(), "{:?}", scheme);
+            }
+            if compare(&a, &b).is_eq() {
+                prop_assert_eq!(compare(&a, &c), compare(&b, &c), "{:?}", scheme);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_an_order_panic(a in ".*", b in ".*") {
+        for scheme in SCHEMES {
+            let _ = scheme.compare(&a, &b);
+            let _ = scheme.is_valid(&a);
+        }
+    }
+
+    /// The `semver` crate follows the specification and nothing else.
+    #[test]
+    fn real_semver_agrees(
+        a in "[0-9]\\.[0-9]\\.[0-9](-[0-9a-c]{1,2}(\\.[0-9a-c]{1,2}){0,2})?",
+        b in "[0-9]\\.[0-9]\\.[0-9](-[0-9a-c]{1,2}(\\.[0-9a-c]{1,2}){0,2})?",
+    ) {
+        if let (Ok(parsed_a), Ok(parsed_b)) = (::semver::Version::parse(&a), ::semver::Version::parse(&b)) {
+            prop_assert_eq!(Scheme::SemVer.compare(&a, &b), parsed_a.cmp_precedence(&parsed_b));
+        }
+    }
 }
