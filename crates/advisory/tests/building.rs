@@ -177,7 +177,7 @@ fn what_cannot_be_stored_is_counted() {
         [("Maven".to_owned(), 1), ("Red Hat".to_owned(), 1)]
     );
     assert_eq!((skipped.without_package, skipped.without_versions, skipped.unreadable), (1, 1, 1));
-    assert_eq!(skipped.unreadable_named[0].name, "records: broken.json");
+    assert_eq!(skipped.unreadable_named[0].name, "records: broken.json line 1");
     assert_eq!(skipped.files, [inputs[0].join("notes.md")]);
 }
 
