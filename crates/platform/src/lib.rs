@@ -16,6 +16,11 @@ pub mod report;
 pub mod source;
 
 pub use error::{Error, ErrorKind, Result};
+/// Shapes of the rooms below that the platform's answers are made of, for those who know only the platform.
+pub use tidewaiter_advisory::Severity;
+pub use tidewaiter_inventory::{LayerFacts, Problem};
+pub use tidewaiter_oci::Digest;
+pub use tidewaiter_oci::digest::InvalidDigest;
 
 use tidewaiter_db::Db;
 use tidewaiter_registry::Registry;

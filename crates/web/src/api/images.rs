@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use tidewaiter_advisory::Severity;
-use tidewaiter_inventory::Problem;
+use tidewaiter_platform::Problem;
+use tidewaiter_platform::Severity;
 use tidewaiter_platform::clock::rfc3339;
 use tidewaiter_platform::images::{ImageSummary, State as ImageState};
 use tidewaiter_platform::report::{Report, ReportedImage};
@@ -91,7 +91,7 @@ pub(crate) async fn findings(
 ) -> Result<Json<Report>, ApiError> {
     let digest = digest
         .parse()
-        .map_err(|error: tidewaiter_oci::digest::InvalidDigest| ApiError::bad_request(error.to_string()))?;
+        .map_err(|error: tidewaiter_platform::InvalidDigest| ApiError::bad_request(error.to_string()))?;
     let detail = platform.image(&digest).await?;
     let image = ReportedImage {
         name: detail.summary.names.first().cloned().unwrap_or_else(|| digest.to_string()),

@@ -5,7 +5,7 @@ mod view;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use tidewaiter_oci::Digest;
+use tidewaiter_platform::Digest;
 use tidewaiter_platform::Platform;
 
 use crate::Shared;
@@ -55,7 +55,7 @@ pub(crate) async fn image(
 ) -> Result<Response, PageError> {
     let digest: Digest = digest
         .parse()
-        .map_err(|error: tidewaiter_oci::digest::InvalidDigest| ApiError::bad_request(error.to_string()))?;
+        .map_err(|error: tidewaiter_platform::InvalidDigest| ApiError::bad_request(error.to_string()))?;
     let detail = platform.image(&digest).await?;
     let layers =
         detail.inventory.iter().flat_map(|inventory| &inventory.image.layers).map(LayerRow::new).collect();

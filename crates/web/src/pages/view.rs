@@ -1,10 +1,10 @@
 //! What the templates show: texts made from the platform's values.
 
-use tidewaiter_advisory::Severity;
-use tidewaiter_inventory::{LayerFacts, Problem};
+use tidewaiter_platform::Severity;
 use tidewaiter_platform::clock::rfc3339;
 use tidewaiter_platform::images::{ImageSummary, SeverityCounts, State};
 use tidewaiter_platform::report::ReportedFinding;
+use tidewaiter_platform::{LayerFacts, Problem};
 
 /// An image as a row, and at the head of its own page.
 pub(crate) struct ImageRow {
