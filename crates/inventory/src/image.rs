@@ -99,7 +99,7 @@ fn assign_history(history: &[HistoryEntry], layers: &mut [LayerFacts], problems:
         }
     } else if !history.is_empty() {
         problems.general(format!(
-            "the history names {} steps with a layer, but the image has {} layers; layers are shown without their step",
+            "the history has {} entries with a layer, but the image has {} layers; layers are shown without their entry",
             steps.len(),
             layers.len()
         ));

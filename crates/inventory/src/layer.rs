@@ -3,6 +3,7 @@
 //! stored bytes → gzip or zstd → uncompressed tar (hashed for the `diff_id`) → members → the few files that
 //! say which packages are there. Nothing is written to disk, and no more is held than [`Limits`] allows.
 
+mod hasher;
 mod header;
 mod stored;
 mod tape;

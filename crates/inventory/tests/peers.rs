@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{SHA256, digest};
 use support::{Item, gzip, source};
 use tempfile::TempDir;
 use tidewaiter_inventory::sbom::{Subject, cyclonedx};
@@ -224,7 +224,7 @@ fn write_layout(directory: &Path, layers: &[Vec<Item>]) {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).expect("writable");
     let blob = |bytes: &[u8]| {
-        let digest = hex(&Sha256::digest(bytes));
+        let digest = sha256(bytes);
         fs::write(blobs.join(&digest), bytes).expect("writable");
         (format!("sha256:{digest}"), bytes.len())
     };
@@ -232,7 +232,7 @@ fn write_layout(directory: &Path, layers: &[Vec<Item>]) {
     let mut diff_ids = Vec::new();
     for items in layers {
         let tar = support::tar(items);
-        diff_ids.push(format!("\"sha256:{}\"", hex(&Sha256::digest(&tar))));
+        diff_ids.push(format!("\"sha256:{}\"", sha256(&tar)));
         let (digest, size) = blob(&gzip(&tar));
         let kind = "application/vnd.oci.image.layer.v1.tar+gzip";
         descriptors.push(format!(r#"{{"mediaType": "{kind}", "digest": "{digest}", "size": {size}}}"#));
@@ -258,8 +258,8 @@ fn write_layout(directory: &Path, layers: &[Vec<Item>]) {
     fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#).expect("writable");
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn sha256(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Random layers that a runtime can unpack: no file in the way of a directory, no link to nothing.

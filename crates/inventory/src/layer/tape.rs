@@ -1,29 +1,33 @@
-//! The uncompressed tar as it comes by: buffered once, hashed once, cut into blocks.
+//! The uncompressed tar as it comes by: decoded piece by piece, hashed once, cut into blocks.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
+use super::hasher::{Hasher, Piece};
 use super::stored::{Decoder, Unsupported};
 use crate::error::ReadError;
 
 /// The size of everything in a tar.
 pub(crate) const BLOCK: usize = 512;
 
-/// Uncompressed bytes are decoded in pieces of this size: big enough that hashing runs at full speed, small
-/// enough to stay in the second-level cache between decoding, hashing and walking.
-const BUFFER: usize = 256 << 10;
+/// Uncompressed bytes are decoded in pieces of this size: big enough that handing one to the hasher costs
+/// nothing, small enough to stay in the second-level cache while it is walked over. A multiple of [`BLOCK`], so
+/// no block is ever cut in two.
+const PIECE: usize = 256 << 10;
 
 /// A tar that is read forward, without seeking.
 pub(crate) struct Tape<R: Read> {
     decoder: Decoder<R>,
     digest: String,
-    buffer: Box<[u8]>,
+    /// The piece that is walked over, from `start` on.
+    piece: Piece,
     start: usize,
-    end: usize,
-    /// Uncompressed bytes before `start`.
+    /// Pieces that were walked over and may still be hashed, oldest first.
+    used: VecDeque<Piece>,
+    /// Uncompressed bytes that were taken.
     offset: u64,
-    hasher: Sha256,
+    hasher: Hasher,
     limit: u64,
 }
 
@@ -43,11 +47,11 @@ impl<R: Read> Tape<R> {
         Ok(Self {
             decoder,
             digest: digest.to_owned(),
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            piece: Piece::default(),
             start: 0,
-            end: 0,
+            used: VecDeque::new(),
             offset: 0,
-            hasher: Sha256::new(),
+            hasher: Hasher::new(),
             limit,
         })
     }
@@ -59,10 +63,7 @@ impl<R: Read> Tape<R> {
 
     /// Takes one block; `None` at the end of the stream.
     pub(crate) fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ReadError> {
-        if self.end - self.start < BLOCK {
-            self.fill(BLOCK)?;
-        }
-        let waiting = &self.buffer[self.start..self.end];
+        let waiting = self.waiting()?;
         match waiting.first_chunk::<BLOCK>() {
             Some(block) => {
                 let block = *block;
@@ -83,10 +84,7 @@ impl<R: Read> Tape<R> {
     /// member sometimes.
     pub(crate) fn skip_available(&mut self, mut count: usize) -> Result<(), ReadError> {
         while count > 0 {
-            if self.start == self.end {
-                self.fill(1)?;
-            }
-            let now = count.min(self.end - self.start);
+            let now = count.min(self.waiting()?.len());
             if now == 0 {
                 break;
             }
@@ -103,14 +101,12 @@ impl<R: Read> Tape<R> {
 
     fn pass(&mut self, mut count: u64, mut each: impl FnMut(&[u8])) -> Result<(), ReadError> {
         while count > 0 {
-            if self.start == self.end {
-                self.fill(1)?;
-                if self.start == self.end {
-                    return Err(self.corrupt(self.offset, "the archive ends in the middle of a file"));
-                }
+            let waiting = self.waiting()?;
+            if waiting.is_empty() {
+                return Err(self.corrupt(self.offset, "the archive ends in the middle of a file"));
             }
-            let now = usize::try_from(count).unwrap_or(usize::MAX).min(self.end - self.start);
-            each(&self.buffer[self.start..self.start + now]);
+            let now = usize::try_from(count).unwrap_or(usize::MAX).min(waiting.len());
+            each(&waiting[..now]);
             self.take(now);
             count -= now as u64;
         }
@@ -122,53 +118,69 @@ impl<R: Read> Tape<R> {
         self.offset += count as u64;
     }
 
-    /// Reads on until `wanted` bytes are waiting or the stream ends.
-    fn fill(&mut self, wanted: usize) -> Result<(), ReadError> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
+    /// Decoded bytes that were not taken yet; none only at the end of the stream.
+    fn waiting(&mut self) -> Result<&[u8], ReadError> {
+        if self.start == self.piece.len() {
+            self.next_piece()?;
+        }
+        Ok(&self.piece[self.start..])
+    }
+
+    /// Decodes the next piece and has it hashed.
+    fn next_piece(&mut self) -> Result<(), ReadError> {
+        self.used.push_back(std::mem::take(&mut self.piece));
         self.start = 0;
-        while self.end < wanted {
-            // Decoders return what one step gives, often a few kilobytes; hashing likes more at a time.
-            let before = self.end;
-            while self.end < self.buffer.len() {
-                match self.decoder.read(&mut self.buffer[self.end..]) {
-                    Ok(0) => break,
-                    Ok(count) => self.end += count,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(self.failed(&error)),
-                }
-            }
-            self.hasher.update(&self.buffer[before..self.end]);
-            if self.offset + self.end as u64 > self.limit {
-                return Err(ReadError::TooLarge { digest: self.digest.clone(), limit: self.limit });
-            }
-            if self.end == before {
-                break;
+        let mut piece = self.free_piece();
+        let into = Arc::get_mut(&mut piece).expect("a free piece is nobody else's");
+        into.resize(PIECE, 0);
+        let mut length = 0;
+        // Decoders return what one step gives, often a few kilobytes.
+        while length < PIECE {
+            match self.decoder.read(&mut into[length..]) {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(&error)),
             }
         }
+        into.truncate(length);
+        if self.offset + length as u64 > self.limit {
+            return Err(ReadError::TooLarge { digest: self.digest.clone(), limit: self.limit });
+        }
+        self.hasher.update(&piece);
+        self.piece = piece;
         Ok(())
+    }
+
+    /// A piece that is no longer hashed, or a new one. The hasher lets only so many wait, so there are never
+    /// more than a handful.
+    fn free_piece(&mut self) -> Piece {
+        let mut oldest = self.used.pop_front().unwrap_or_default();
+        if Arc::get_mut(&mut oldest).is_none() {
+            self.used.push_front(oldest);
+            return Piece::default();
+        }
+        oldest
     }
 
     /// Reads to the end of everything. Tells whether bytes other than zero came by.
     pub(crate) fn drain(mut self) -> Result<(Sizes, bool), ReadError> {
         let mut only_zeros = true;
         loop {
-            if self.start == self.end {
-                self.fill(1)?;
-            }
-            let waiting = &self.buffer[self.start..self.end];
+            let waiting = self.waiting()?;
             if waiting.is_empty() {
                 break;
             }
             only_zeros = only_zeros && waiting.iter().all(|&byte| byte == 0);
-            self.take(waiting.len());
+            let length = waiting.len();
+            self.take(length);
         }
         self.decoder.source().drain();
         if let Some(error) = self.broken() {
             return Err(error);
         }
         let sizes = Sizes {
-            diff_id: format!("sha256:{}", hex(&self.hasher.finalize())),
+            diff_id: self.hasher.finish(),
             stored: self.decoder.source().position(),
             uncompressed: self.offset,
         };
@@ -212,12 +224,4 @@ impl<R: Read> Tape<R> {
         let (failure, offset) = (stored.take_failure(), stored.position());
         failure.map(|source| ReadError::ReadLayer { digest: self.digest.clone(), offset, source })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
