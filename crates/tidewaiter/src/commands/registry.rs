@@ -83,7 +83,7 @@ async fn run_serve(args: ServeArgs, ui: Ui) -> Result<()> {
     let address = listener.local_addr()?;
     let options = args.access.apply(address, Options::new(Clock::new(environment::now)));
     let anonymous = options.anonymous;
-    let (db, registry) = open_with(&directory, options).await?;
+    let (db, registry) = open(&directory, options).await?;
     ui.line(format_args!("Registry  {address}"));
     ui.line(format_args!("Data      {}", directory.path().display()));
     ui.line(format_args!("Access    {}", registry_access::describe(anonymous)));
@@ -105,11 +105,7 @@ async fn run_manifests(args: ManifestsArgs, ui: Ui) -> Result<()> {
 }
 
 /// Opens the registry of a data directory, and the database that everything in it shares.
-pub(crate) async fn open(directory: &DataDirectory) -> Result<(Db, Registry)> {
-    open_with(directory, Options::new(Clock::new(environment::now))).await
-}
-
-async fn open_with(directory: &DataDirectory, options: Options) -> Result<(Db, Registry)> {
+pub(crate) async fn open(directory: &DataDirectory, options: Options) -> Result<(Db, Registry)> {
     let db =
         Db::open(&DbLocation::Sqlite(directory.join(DATABASE)), &tidewaiter_db::Options::default()).await?;
     let blobs = BlobStore::local(&directory.join(BLOBS)).await?;

@@ -10,11 +10,13 @@ use tidewaiter_platform::advisories::Advisories;
 use tidewaiter_platform::clock::Clock;
 use tidewaiter_platform::objects::Objects;
 use tidewaiter_platform::{Platform, pipeline};
+use tidewaiter_registry::Options;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::db::FILE;
 use super::registry;
+use super::registry_access::AccessArgs;
 use crate::serve::{DataDirectory, listen, stop_on_signal};
 use crate::ui::Ui;
 use crate::{demo, environment};
@@ -31,6 +33,8 @@ pub(crate) struct Args {
     /// Address of the embedded registry
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     registry_listen: SocketAddr,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Push a few small images with known holes, and use the advisories that come with them
     #[arg(long)]
     demo: bool,
@@ -50,7 +54,9 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     let web_listener = listen(args.listen, "--listen").await?;
     let registry_listener = listen(args.registry_listen, "--registry-listen").await?;
     let (token, token_is_new) = OwnerToken::load_or_create(directory.path())?;
-    let platform = Arc::new(open(&directory, &token, registry_listener.local_addr()?).await?);
+    let registry_address = registry_listener.local_addr()?;
+    let options = args.access.apply(registry_address, Options::new(Clock::new(environment::now)));
+    let platform = Arc::new(open(&directory, &token, registry_address, options).await?);
     if args.demo {
         demo::build_advisories(&directory)?;
     }
@@ -68,14 +74,15 @@ async fn open(
     directory: &DataDirectory,
     token: &OwnerToken,
     registry_address: SocketAddr,
+    options: Options,
 ) -> Result<Platform> {
-    let (db, registry) = registry::open(directory).await?;
+    let clock = options.clock.clone();
+    let (db, registry) = registry::open(directory, options).await?;
     let objects = directory.join("objects");
     std::fs::create_dir_all(&objects).with_context(|| format!("{} cannot be made", objects.display()))?;
     let store = object_store::local::LocalFileSystem::new_with_prefix(&objects)
         .with_context(|| format!("{} cannot be used", objects.display()))?
         .with_fsync(true);
-    let clock = Clock::new(environment::now);
     Ok(Platform {
         access: Access::new(db.clone(), clock.clone(), token),
         db,
