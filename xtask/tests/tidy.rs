@@ -132,7 +132,10 @@ fn source_files_say_what_they_are_for_and_stay_short() {
 fn only_the_binary_prints() {
     let may_print = |path: &Path| {
         let path = path.to_string_lossy();
-        path == "crates/tidewaiter/src/ui.rs" || path.starts_with("xtask/") || path.contains("/tests/")
+        path == "crates/tidewaiter/src/ui.rs"
+            || path.starts_with("xtask/")
+            || path.contains("/tests/")
+            || path.contains("/examples/")
     };
     check_files(
         |path| path.extension().is_some_and(|extension| extension == "rs") && !may_print(path),
