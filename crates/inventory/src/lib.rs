@@ -1,7 +1,7 @@
 //! What is inside an image: layers, fragments, components with evidence.
 //!
 //! The way of an image through this crate: [`layer::read`] takes the stored bytes of one layer, streams them
-//! once and returns a [`Fragment`] (what the layer adds, hides and replaces). [`merge`] lays the fragments of
+//! once and returns a [`Fragment`] (what the layer adds, hides and replaces). [`merge()`] lays the fragments of
 //! an image over each other, bottom first, and returns the [`Inventory`]. [`rootfs::read`] makes one fragment
 //! from a directory instead. [`sbom`] writes an inventory down for others.
 //!

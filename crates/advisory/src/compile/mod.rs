@@ -1,8 +1,8 @@
 //! From published advisory data to the compiled database.
 //!
-//! Reading is one pass over the inputs ([`feeds`](crate::feeds)); [`collect`] keeps the newest copy of every
+//! Reading is one pass over the inputs ([`crate::feeds`]); [`collect`] keeps the newest copy of every
 //! record, its long text in a scratch file; [`resolve`] decides what the records say of each other;
-//! [`write`] puts everything into one file. The same inputs give the same bytes, in whatever order they are
+//! [`mod@write`] puts everything into one file. The same inputs give the same bytes, in whatever order they are
 //! named.
 
 mod collect;

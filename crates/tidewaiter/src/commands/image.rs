@@ -9,9 +9,12 @@ use crate::client;
 /// The image a command is about.
 #[derive(clap::Args)]
 pub(crate) struct ImageArgs {
-    /// Which image: registry://REFERENCE, oci-dir://PATH[:TAG], archive://FILE[:TAG], fs://DIRECTORY, or a bare
-    /// reference as Docker takes it
-    #[arg(value_name = "IMAGE")]
+    /// Which image.
+    #[arg(
+        value_name = "IMAGE",
+        help = "Which image: registry://REFERENCE, oci-dir://PATH[:TAG], archive://FILE[:TAG], fs://DIRECTORY, or a \
+                bare reference as Docker takes it"
+    )]
     pub(crate) image: String,
     /// Which platform of a multi-platform image, as os/arch[/variant]; this machine's by default
     #[arg(long, value_name = "PLATFORM")]
