@@ -210,6 +210,20 @@ impl Command {
         self
     }
 
+    /// Replaces a word in the help texts of this command and all below: what stands for the program's name,
+    /// for example.
+    #[must_use]
+    pub fn replace_in_texts(mut self, word: &str, with: &str) -> Self {
+        for text in [&mut self.short, &mut self.long, &mut self.example] {
+            if text.contains(word) {
+                *text = text.replace(word, with);
+            }
+        }
+        let commands = std::mem::take(&mut self.commands);
+        self.commands = commands.into_iter().map(|command| command.replace_in_texts(word, with)).collect();
+        self
+    }
+
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -283,13 +283,13 @@ fn flag_names(flags: &[&Flag], matches: &Matches, word: &str) -> Vec<Candidate> 
         return required;
     }
     let mut open: Vec<&&Flag> =
-        flags.iter().filter(|flag| !matches.given(flag.name) || flag.is_list()).collect();
-    open.sort_by_key(|flag| flag.name);
+        flags.iter().filter(|flag| !matches.given(&flag.name) || flag.is_list()).collect();
+    open.sort_by(|a, b| a.name.cmp(&b.name));
     open.into_iter().flat_map(|flag| spellings(flag, word)).collect()
 }
 
 fn required_flags(flags: &[&Flag], matches: &Matches, word: &str) -> Vec<Candidate> {
-    let missing = flags.iter().filter(|flag| flag.required && !matches.given(flag.name));
+    let missing = flags.iter().filter(|flag| flag.required && !matches.given(&flag.name));
     missing.flat_map(|flag| spellings(flag, word)).collect()
 }
 
@@ -304,7 +304,7 @@ fn spellings(flag: &Flag, word: &str) -> Vec<Candidate> {
 /// Commands whose name begins with the word, as long as no argument and no flag of the command itself is there.
 fn command_names(path: &Path<'_>, matches: &Matches, word: &str) -> Vec<Candidate> {
     let command = path.command();
-    let own_flag = command.flags.iter().any(|flag| !flag.persistent && matches.given(flag.name));
+    let own_flag = command.flags.iter().any(|flag| !flag.persistent && matches.given(&flag.name));
     if !matches.arguments().is_empty() || own_flag {
         return Vec::new();
     }

@@ -1,5 +1,7 @@
 //! Flags: what they are called, what values they take, and how help shows them.
 
+use std::borrow::Cow;
+
 use crate::complete::Values;
 use crate::quote::quote;
 
@@ -24,7 +26,7 @@ pub(crate) enum Kind {
 /// A flag of a command.
 #[derive(Debug, Clone)]
 pub struct Flag {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) shorthand: Option<char>,
     pub(crate) usage: String,
     pub(crate) kind: Kind,
@@ -38,7 +40,7 @@ pub struct Flag {
 }
 
 impl Flag {
-    fn new(name: &'static str, usage: impl Into<String>, kind: Kind) -> Self {
+    fn new(name: impl Into<Cow<'static, str>>, usage: impl Into<String>, kind: Kind) -> Self {
         let default = match kind {
             Kind::Bool => "false",
             Kind::Int => "0",
@@ -46,7 +48,7 @@ impl Flag {
             Kind::Commas | Kind::Repeated => "[]",
         };
         Self {
-            name,
+            name: name.into(),
             shorthand: None,
             usage: usage.into(),
             kind,
@@ -62,31 +64,31 @@ impl Flag {
 
     /// A switch. A word in back quotes in `usage` is what help shows as the value's name, for every kind.
     #[must_use]
-    pub fn bool(name: &'static str, usage: impl Into<String>) -> Self {
+    pub fn bool(name: impl Into<Cow<'static, str>>, usage: impl Into<String>) -> Self {
         Self::new(name, usage, Kind::Bool)
     }
 
     /// A number.
     #[must_use]
-    pub fn int(name: &'static str, usage: impl Into<String>) -> Self {
+    pub fn int(name: impl Into<Cow<'static, str>>, usage: impl Into<String>) -> Self {
         Self::new(name, usage, Kind::Int)
     }
 
     /// A text.
     #[must_use]
-    pub fn text(name: &'static str, usage: impl Into<String>) -> Self {
+    pub fn text(name: impl Into<Cow<'static, str>>, usage: impl Into<String>) -> Self {
         Self::new(name, usage, Kind::Text)
     }
 
     /// Texts separated by commas, repeatable.
     #[must_use]
-    pub fn commas(name: &'static str, usage: impl Into<String>) -> Self {
+    pub fn commas(name: impl Into<Cow<'static, str>>, usage: impl Into<String>) -> Self {
         Self::new(name, usage, Kind::Commas)
     }
 
     /// A text that may be given several times.
     #[must_use]
-    pub fn repeated(name: &'static str, usage: impl Into<String>) -> Self {
+    pub fn repeated(name: impl Into<Cow<'static, str>>, usage: impl Into<String>) -> Self {
         Self::new(name, usage, Kind::Repeated)
     }
 
@@ -149,8 +151,8 @@ impl Flag {
 
     /// The long name, without dashes.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Given without `=value` it means `true` and takes no word from the command line.

@@ -91,7 +91,7 @@ pub(crate) fn use_line(path: &Path<'_>) -> String {
 /// The list of flags, sorted by name, usages aligned in one column.
 fn flag_lines(mut flags: Vec<&Flag>) -> String {
     flags.retain(|flag| !flag.hidden);
-    flags.sort_by_key(|flag| flag.name);
+    flags.sort_by(|a, b| a.name.cmp(&b.name));
     let rows: Vec<(String, String)> = flags.iter().map(|flag| flag_row(flag)).collect();
     let width = rows.iter().map(|(left, _)| left.len()).max().unwrap_or(0) + 3;
     let indent = format!("\n{}", " ".repeat(width));

@@ -29,10 +29,10 @@ struct Slot {
 /// mistake in the program, not in what was typed.
 #[derive(Debug, Clone, Default)]
 pub struct Matches {
-    slots: BTreeMap<&'static str, Slot>,
+    slots: BTreeMap<String, Slot>,
     arguments: Vec<String>,
     before_dashes: Option<usize>,
-    required: Vec<&'static str>,
+    required: Vec<String>,
     groups: Vec<Group>,
 }
 
@@ -50,9 +50,10 @@ impl Matches {
                     Value::List(inner.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
                 }
             };
-            slots.insert(flag.name, Slot { value, given: false });
+            slots.insert(flag.name.to_string(), Slot { value, given: false });
         }
-        let mut required: Vec<_> = flags.iter().filter(|flag| flag.required).map(|flag| flag.name).collect();
+        let mut required: Vec<_> =
+            flags.iter().filter(|flag| flag.required).map(|flag| flag.name.to_string()).collect();
         required.sort_unstable();
         let groups = command.groups.clone();
         Self { slots, required, groups, ..Self::default() }
@@ -63,7 +64,10 @@ impl Matches {
         if let Some(check) = flag.check {
             check(text)?;
         }
-        let slot = self.slots.entry(flag.name).or_insert(Slot { value: Value::Bool(false), given: false });
+        let slot = self
+            .slots
+            .entry(flag.name.to_string())
+            .or_insert(Slot { value: Value::Bool(false), given: false });
         match flag.kind {
             Kind::Bool => slot.value = Value::Bool(parse_bool(text)?),
             Kind::Int => slot.value = Value::Int(parse_int(text)?),
@@ -162,7 +166,7 @@ impl Matches {
     /// cobra lets a command look at its flags first.
     pub fn validate(&self) -> Result<(), Error> {
         let missing = self.required.iter().filter(|name| !self.given(name));
-        let names: Vec<_> = missing.map(ToString::to_string).collect();
+        let names: Vec<_> = missing.cloned().collect();
         if !names.is_empty() {
             return Err(Error::RequiredFlags { names });
         }

@@ -386,9 +386,12 @@ async fn referrers_are_copied_at_all_levels_or_as_filtered() {
     };
     check(ReferrerFilter::default(), &[&signature, &sbom, &sbom_signature]).await;
     check(ReferrerFilter { depth: Some(1), ..ReferrerFilter::default() }, &[&signature, &sbom]).await;
-    let filter = |types| ReferrerFilter { artifact_types: types, depth: None };
+    let filter = |types| ReferrerFilter { artifact_types: types, ..ReferrerFilter::default() };
     check(filter(types(&["type/sbom"])), &[&sbom]).await;
     check(filter(types(&["type/sbom", "type/sbom-signature"])), &[&sbom, &sbom_signature]).await;
+    let without = |types| ReferrerFilter { excluded_types: types, ..ReferrerFilter::default() };
+    check(without(types(&["type/sbom"])), &[&signature]).await;
+    check(without(types(&["type/sbom-signature"])), &[&signature, &sbom]).await;
 }
 
 #[tokio::test]

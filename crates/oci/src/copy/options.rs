@@ -53,6 +53,8 @@ pub enum Selection {
 pub struct ReferrerFilter {
     /// Only those of these artifact types; of any type when empty. Holds at every level.
     pub artifact_types: Vec<String>,
+    /// None of these artifact types, nor what refers to them.
+    pub excluded_types: Vec<String>,
     /// How many levels of referrers of referrers; all of them when not given.
     pub depth: Option<usize>,
 }
@@ -68,7 +70,8 @@ impl ReferrerFilter {
 
     pub(super) fn accepts(&self, referrer: &Descriptor) -> bool {
         let own = referrer.artifact_type.as_deref();
-        self.artifact_types.is_empty() || self.artifact_types.iter().any(|wanted| own == Some(wanted))
+        let is_in = |types: &[String]| types.iter().any(|listed| own == Some(listed));
+        (self.artifact_types.is_empty() || is_in(&self.artifact_types)) && !is_in(&self.excluded_types)
     }
 }
 
