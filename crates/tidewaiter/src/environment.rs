@@ -2,14 +2,33 @@
 
 use std::path::PathBuf;
 
+use tidewaiter_oci::remote::ProxySettings;
+
 /// Directory of Docker's `config.json`, in place of `~/.docker`.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// Credentials file of Podman and Buildah, in place of their usual ones.
+pub(crate) const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// Directory of this login, where Podman keeps `containers/auth.json`.
+pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Directory of the user's settings, in place of `~/.config`.
+pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// An OCI layout that `artifact pull` reads through and fills.
+pub(crate) const ORAS_CACHE: &str = "ORAS_CACHE";
+/// Seconds since 1970 that stand for every time in what `artifact push` and `attach` make, so that the same
+/// files give the same digests.
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// Proxy for `http` URLs; the lower-case name counts too.
+pub(crate) const HTTP_PROXY: &str = "HTTP_PROXY";
+/// Proxy for `https` URLs; the lower-case name counts too.
+pub(crate) const HTTPS_PROXY: &str = "HTTPS_PROXY";
+/// Hosts, domains and networks to reach without a proxy; the lower-case name counts too.
+pub(crate) const NO_PROXY: &str = "NO_PROXY";
 /// The user's home directory.
 pub(crate) const HOME: &str = "HOME";
 /// Directory of the user's data, in place of `~/.local/share`.
 pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
-/// Directory of the session's files, where Podman keeps `containers/auth.json`.
-pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Set where a web server runs a program (CGI).
+const REQUEST_METHOD: &str = "REQUEST_METHOD";
 /// What is logged, in `tracing` filter syntax: `info`, `tidewaiter_platform=debug,warn`, …
 pub(crate) const TIDEWAITER_LOG: &str = "TIDEWAITER_LOG";
 
@@ -23,6 +42,57 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 /// The user's home directory.
 pub(crate) fn home() -> Option<PathBuf> {
     variable(HOME).map(PathBuf::from)
+}
+
+/// Files that credentials for registries are read from, in this order: Docker's, which is also the one that is
+/// written, then Podman's and Buildah's.
+pub(crate) fn credential_files() -> Vec<PathBuf> {
+    let directory =
+        |name: &str, base: &str| variable(name).map(PathBuf::from).or_else(|| Some(home()?.join(base)));
+    let docker = directory(DOCKER_CONFIG, ".docker").map(|directory| directory.join("config.json"));
+    let podman = match variable(REGISTRY_AUTH_FILE) {
+        Some(file) => vec![PathBuf::from(file)],
+        None => {
+            let run = variable(XDG_RUNTIME_DIR).map(PathBuf::from);
+            let bases = [run, directory(XDG_CONFIG_HOME, ".config")];
+            bases.into_iter().flatten().map(|base| base.join("containers/auth.json")).collect()
+        }
+    };
+    docker.into_iter().chain(podman).collect()
+}
+
+/// Proxies, as most programs read them: of the two spellings of each name the lower-case one wins, and
+/// `HTTP_PROXY` does not count where a web server may have made it of a request's header.
+pub(crate) fn proxies() -> ProxySettings {
+    let either = |name: &str| variable(&name.to_lowercase()).or_else(|| variable(name));
+    let under_cgi = variable(REQUEST_METHOD).is_some();
+    ProxySettings {
+        http: if under_cgi { variable("http_proxy") } else { either(HTTP_PROXY) },
+        https: either(HTTPS_PROXY),
+        no_proxy: either(NO_PROXY),
+    }
+}
+
+/// The OCI layout that pulls read through, when one is set.
+pub(crate) fn pull_cache() -> Option<PathBuf> {
+    variable(ORAS_CACHE).map(PathBuf::from)
+}
+
+/// The time that stands for every time in what is packed, in seconds since 1970, when one is set. The error is
+/// what it is set to instead of a number.
+pub(crate) fn source_date_epoch() -> Result<Option<i64>, String> {
+    let text = variable(SOURCE_DATE_EPOCH);
+    text.map(|text| text.parse().map_err(|_| text)).transpose()
+}
+
+/// Where temporary files go: `$TMPDIR`, or the system's directory for them.
+pub(crate) fn temporary_directory() -> PathBuf {
+    std::env::temp_dir()
+}
+
+/// The time now in the local time zone, for dates in templates.
+pub(crate) fn local_time() -> jiff::Zoned {
+    timestamp().to_zoned(jiff::tz::TimeZone::system())
 }
 
 /// Where the user's data of this program is kept: `$XDG_DATA_HOME/tidewaiter`.

@@ -3,6 +3,7 @@
 //! Each command is a file under `commands/`, with its arguments and one `run` that calls the libraries. What
 //! the program says goes through [`ui::Ui`]; what it reads of its surroundings comes from [`environment`].
 
+mod artifact;
 mod client;
 mod commands;
 mod demo;
@@ -10,6 +11,7 @@ mod environment;
 mod serve;
 mod ui;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -22,9 +24,12 @@ use ui::Ui;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// The one command that is not read by clap: its words are ORAS's.
+const ARTIFACT_HELP: &str = "Artifacts in registries, in the words of ORAS:\n  artifact    Push, pull, attach, discover, copy, tag and delete; see `tidewaiter artifact --help`.\n              Linked as `oras`, the program takes these words directly.";
+
 /// Knows what is inside every container image, and what is wrong with it.
 #[derive(Parser)]
-#[command(name = "tidewaiter", version, max_term_width = 100)]
+#[command(name = "tidewaiter", version, max_term_width = 100, after_help = ARTIFACT_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: commands::Command,
@@ -32,6 +37,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let ui = Ui;
+    if let Some((words, program)) = artifact_words() {
+        return artifact::run(&words, program, ui);
+    }
     let arguments = Arguments::parse();
     let filter = environment::variable(environment::TIDEWAITER_LOG).unwrap_or_else(|| "warn".to_owned());
     tracing_subscriber::fmt()
@@ -55,6 +63,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The words for the commands on artifacts, when those were called, and how they were: after `artifact`, or
+/// alone when the program is called `oras`.
+fn artifact_words() -> Option<(Vec<String>, &'static str)> {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let called = words.next().unwrap_or_default();
+    if Path::new(&called).file_stem().is_some_and(|name| name == "oras") {
+        return Some((words.collect(), "oras"));
+    }
+    (words.next()? == "artifact").then(|| (words.collect(), "tidewaiter artifact"))
 }
 
 /// An error with its causes, each said once: many of our messages end with their cause already.

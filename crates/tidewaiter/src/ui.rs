@@ -35,6 +35,13 @@ impl Ui {
         let _ = writeln!(stderr, "{text}");
     }
 
+    /// Asks something: what is typed stands on the same line.
+    pub(crate) fn prompt(self, text: impl Display) {
+        let mut stderr = anstream::stderr().lock();
+        // As for notes.
+        let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+    }
+
     fn end_on_closed_pipe(self, written: io::Result<()>) {
         let Err(error) = written else {
             return;

@@ -1,0 +1,72 @@
+//! `blob delete`: a blob by its digest.
+
+use tidewaiter_cobra::{Arguments, Command, Matches, Values};
+
+use super::{digest_of, find};
+use crate::artifact::complete;
+use crate::artifact::display::json;
+use crate::artifact::display::result::Plain;
+use crate::artifact::failure::{Failure, Outcome};
+use crate::artifact::manifest::delete::check_force;
+use crate::artifact::manifest::write_json;
+use crate::artifact::options::remote::{self, Side};
+use crate::artifact::options::target::{self, TargetOptions};
+use crate::artifact::options::{descriptor, force, pretty, verbose};
+use crate::artifact::prompt;
+use crate::artifact::session::Session;
+
+pub(crate) fn command() -> Command {
+    Command::new("delete")
+        .aliases(&["remove", "rm"])
+        .positionals("[flags] <name>@<digest>")
+        .short("Delete a blob from a remote registry or an OCI image layout")
+        .long(
+            "Delete a blob from a remote registry or an OCI image layout\n\n\
+             Example - Delete a blob:\n  \
+             {oras} blob delete localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n\n\
+             Example - Delete a blob without prompting confirmation:\n  \
+             {oras} blob delete --force localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n\n\
+             Example - Delete a blob and print its descriptor:\n  \
+             {oras} blob delete --descriptor --force localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n",
+        )
+        .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
+        .flags(target::flags(Side::ONLY))
+        .flag(descriptor("deleted blob"))
+        .flag(pretty())
+        .flag(force())
+        .flag(remote::debug_flag())
+        .flag(verbose(false))
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    check_force(matches)?;
+    let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
+    matches.validate()?;
+    let digest = digest_of(session, &target)?;
+    let opened = target.open_existing(session).await?;
+    let raw = &target.location.raw;
+    let blob = match find(&target, &opened, &digest).await {
+        Ok(blob) => blob,
+        Err(error) if !error.is_not_found() => return Err(target.blame(session, error)),
+        Err(_) if matches.bool("force") && !matches.bool("descriptor") => {
+            session.ui.line(format_args!("Missing {raw}"));
+            return Ok(());
+        }
+        Err(_) => return Err(Failure::new(format!("{raw}: the specified blob does not exist"))),
+    };
+    let question = format!("Are you sure you want to delete the blob \"{digest}\"?");
+    if !matches.bool("force") && !prompt::confirm(session.ui, &question)? {
+        return Ok(());
+    }
+    opened
+        .target()
+        .delete(&blob)
+        .await
+        .map_err(|error| target.blame(session, error).context(format_args!("failed to delete {raw}")))?;
+    if matches.bool("descriptor") {
+        write_json(session.ui, json::compact(&Plain::from(&blob)).as_bytes(), matches.bool("pretty"));
+    } else {
+        session.ui.line(format_args!("Deleted {}", target.location.annotated()));
+    }
+    Ok(())
+}

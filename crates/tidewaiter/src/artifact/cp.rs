@@ -1,0 +1,186 @@
+//! `cp`: artifacts from one place to another, with what refers to them.
+
+use std::sync::Arc;
+
+use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+use tidewaiter_oci::Platform;
+use tidewaiter_oci::copy::{Concurrency, Copier, CopyError, CopyOptions, Origin, ReferrerFilter, Selection};
+
+use crate::artifact::complete;
+use crate::artifact::display::status::{self, Status, Style};
+use crate::artifact::failure::{Failure, Outcome};
+use crate::artifact::options::location::{Kind, Location};
+use crate::artifact::options::remote::{self, Side};
+use crate::artifact::options::target::{self, Opened, TargetOptions};
+use crate::artifact::options::{concurrency, platform, read_concurrency, terminal, verbose};
+use crate::artifact::session::Session;
+use crate::artifact::tag::check_tag;
+
+pub(crate) fn command() -> Command {
+    Command::new("cp")
+        .aliases(&["copy"])
+        .positionals("[flags] <from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]")
+        .short("Copy artifacts from one target to another")
+        .long(
+            "Copy artifacts from one target to another. When copying an image index, all of its manifests will be \
+             copied\n\n\
+             Example - Copy an artifact between registries:\n  \
+             {oras} cp localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:v1\n\n\
+             Example - Download an artifact into an OCI image layout folder:\n  \
+             {oras} cp --to-oci-layout localhost:5000/net-monitor:v1 ./downloaded:v1\n\n\
+             Example - Upload an artifact from an OCI image layout folder:\n  \
+             {oras} cp --from-oci-layout ./to-upload:v1 localhost:5000/net-monitor:v1\n\n\
+             Example - Upload an artifact from an OCI layout tar archive:\n  \
+             {oras} cp --from-oci-layout ./to-upload.tar:v1 localhost:5000/net-monitor:v1\n\n\
+             Example - Copy an artifact and its referrers:\n  \
+             {oras} cp -r localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:v1\n\n\
+             Example - Copy an artifact and its signatures only:\n  \
+             {oras} cp -r --referrer-type signature/example localhost:5000/net-monitor:v1 \
+             localhost:6000/net-monitor-copy:v1\n\n\
+             Example - Copy certain platform of an artifact:\n  \
+             {oras} cp --platform linux/arm/v5 localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:v1\n\n\
+             Example - Copy two platforms of an artifact under a new index:\n  \
+             {oras} cp --platform linux/amd64,linux/arm64 localhost:5000/net-monitor:v1 \
+             localhost:6000/net-monitor-copy:v1\n\n\
+             Example - Copy an artifact with multiple tags:\n  \
+             {oras} cp localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:tag1,tag2,tag3\n",
+        )
+        .arguments(
+            Arguments::Exactly(2),
+            &[Values::Ask(complete::REFERENCE), Values::Ask(complete::REFERENCE), Values::Nothing],
+        )
+        .flags(target::flags(Side::FROM))
+        .flag(remote::distribution_spec_flag(Side::FROM))
+        .flags(target::flags(Side::TO))
+        .flag(remote::distribution_spec_flag(Side::TO))
+        .flag(
+            Flag::repeated(
+                "resolve",
+                "base DNS rules formatted in `host:port:address[:address_port]` for --from-resolve and --to-resolve",
+            )
+            .values(Values::Nothing),
+        )
+        .flags(own_flags())
+        .flag(terminal::flag())
+        .flag(concurrency(3))
+        .flag(remote::debug_flag())
+        .flag(verbose(true))
+}
+
+fn own_flags() -> [Flag; 6] {
+    [
+        Flag::commas(
+            "platform",
+            "request platforms in the form of `os[/arch][/variant][:os_version]`; several are copied under a new index",
+        )
+        .values(Values::Nothing),
+        Flag::bool("sparse", "with --platform: keep the index as it is, although it names images that are not copied"),
+        Flag::bool("recursive", "[Preview] recursively copy the artifact and its referrer artifacts").short('r'),
+        Flag::repeated("referrer-type", "with --recursive: copy only referrers of this artifact `type`")
+            .values(Values::Nothing),
+        Flag::repeated("exclude-referrer-type", "with --recursive: copy no referrers of this artifact `type`")
+            .values(Values::Nothing),
+        Flag::bool("force", "check every part of the artifact even though its manifest exists already"),
+    ]
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    let [from, to] = matches.arguments() else { return Err(Failure::new("no destination given")) };
+    let mut references = to.split(',');
+    let from = TargetOptions::read(session, matches, Side::FROM, from)?;
+    let to = TargetOptions::read(session, matches, Side::TO, references.next().unwrap_or_default())?;
+    let mut options = read_options(matches)?;
+    matches.validate()?;
+    let reference = from.reference(session)?;
+    let tags: Vec<String> = match to.location.digest() {
+        None if !to.location.reference.is_empty() => {
+            std::iter::once(to.location.reference.as_str()).chain(references).map(str::to_owned).collect()
+        }
+        _ => references.map(str::to_owned).collect(),
+    };
+    tags.iter().try_for_each(|tag| check_tag(&to, tag))?;
+    let source = from.open_readable(session).await?;
+    let destination = to.open(session).await?;
+    options.mount_from = mount_from(session, &from, &destination)?;
+    let style = match terminal::draws(matches) {
+        true => Style::Bars,
+        false => Style::Lines { unnamed: matches.bool("verbose") },
+    };
+    let status = Status::new(session.ui, status::COPY, style);
+    let copier = Copier::new(source, destination.target(), options, Arc::clone(&status) as _);
+    let copied = copier.copy(reference, &tags).await;
+    status.finish();
+    let copied = copied.map_err(|failed| blame(&from, &to, failed))?;
+    let shown_from = match from.location.digest() {
+        Some(digest) if digest != copied.digest => {
+            format!("[{}] {}", from.location.kind_name(), from.location.at(&copied.digest))
+        }
+        _ => from.location.annotated(),
+    };
+    session.ui.line(format_args!("Copied {shown_from} => {}", to.location.annotated()));
+    for tag in tags.iter().skip(1) {
+        session.ui.line(format_args!("Tagged {tag}"));
+    }
+    session.ui.line(format_args!("Digest: {}", copied.digest));
+    Ok(())
+}
+
+fn read_options(matches: &Matches) -> Outcome<CopyOptions> {
+    let platforms: Vec<Platform> = matches
+        .list("platform")
+        .iter()
+        .filter_map(|text| platform::parse(text).transpose())
+        .collect::<Outcome<_>>()?;
+    let selection = match (platforms, matches.bool("sparse")) {
+        (platforms, true) if platforms.is_empty() => {
+            return Err(Failure::new("--sparse must be used with --platform"));
+        }
+        (platforms, true) => Selection::Sparse(platforms),
+        (mut platforms, false) => match (platforms.pop(), platforms.is_empty()) {
+            (None, _) => Selection::Everything,
+            (Some(only), true) => Selection::Platform(only),
+            (Some(last), false) => {
+                platforms.push(last);
+                Selection::Filtered(platforms)
+            }
+        },
+    };
+    let recursive = matches.bool("recursive");
+    for flag in ["referrer-type", "exclude-referrer-type"] {
+        if matches.given(flag) && !recursive {
+            return Err(Failure::new(format!("--{flag} must be used with --recursive")));
+        }
+    }
+    Ok(CopyOptions {
+        concurrency: Concurrency::new(read_concurrency(matches)),
+        selection,
+        referrers: recursive.then(|| ReferrerFilter {
+            artifact_types: matches.list("referrer-type").to_vec(),
+            excluded_types: matches.list("exclude-referrer-type").to_vec(),
+            depth: None,
+        }),
+        force: matches.bool("force"),
+        ..CopyOptions::default()
+    })
+}
+
+/// The source's repository, when blobs can be mounted from it: both are on the same registry.
+fn mount_from(session: &Session, from: &TargetOptions, to: &Opened) -> Outcome<Option<String>> {
+    let (Kind::Registry(reference), Opened::Registry(destination)) = (&from.location.kind, to) else {
+        return Ok(None);
+    };
+    let source = from.repository(session, reference)?;
+    let name = reference.repository.as_str();
+    let useful = destination.is_beside(&source) && destination.name().as_str() != name;
+    Ok(useful.then(|| name.to_owned()))
+}
+
+/// Says which of the two sides failed.
+fn blame(from: &TargetOptions, to: &TargetOptions, failed: CopyError) -> Failure {
+    let (side, location): (_, &Location) = match failed.origin {
+        Origin::Source => ("source", &from.location),
+        Origin::Destination => ("destination", &to.location),
+    };
+    let prefix = format!("Error from {side} {} for \"{}\":", location.kind_name(), location.raw);
+    Failure::from(failed.error).prefixed(prefix)
+}

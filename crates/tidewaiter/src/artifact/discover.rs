@@ -1,0 +1,142 @@
+//! `discover`: what refers to an artifact.
+
+use std::io::IsTerminal as _;
+
+use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+use tidewaiter_oci::Descriptor;
+use tidewaiter_oci::graph::{Referrer, referrer_tree};
+
+use crate::artifact::complete;
+use crate::artifact::display::json;
+use crate::artifact::display::result::{Described, Discovered, DiscoveredCompatibly};
+use crate::artifact::display::tree::{self, TreeStyle};
+use crate::artifact::failure::{self, Failure, Outcome};
+use crate::artifact::options::format::{self, Format};
+use crate::artifact::options::remote::{self, Side};
+use crate::artifact::options::target::{self, TargetOptions};
+use crate::artifact::options::{platform, terminal, verbose};
+use crate::artifact::resolve::descriptor_of;
+use crate::artifact::session::Session;
+
+/// The formats, in the order in which help lists them.
+const FORMATS: &[format::Kind] = &[format::TREE, format::TABLE, format::JSON, format::TEMPLATE];
+
+pub(crate) fn command() -> Command {
+    Command::new("discover")
+        .positionals("[flags] <name>{:<tag>|@<digest>}")
+        .short("[Preview] Discover referrers of a manifest in a registry or an OCI image layout")
+        .long(
+            "[Preview] Discover referrers of a manifest in a registry or an OCI image layout\n\n\
+             Example - Discover referrers of manifest 'hello:v1' in registry 'localhost:5000', displayed in a \
+             tree view:\n  {oras} discover localhost:5000/hello:v1\n\n\
+             Example - Discover referrers of depth 1:\n  {oras} discover --depth 1 localhost:5000/hello:v1\n\n\
+             Example - Discover referrers via referrers API:\n  \
+             {oras} discover --distribution-spec v1.1-referrers-api localhost:5000/hello:v1\n\n\
+             Example - Discover referrers via tag scheme:\n  \
+             {oras} discover --distribution-spec v1.1-referrers-tag localhost:5000/hello:v1\n\n\
+             Example - [Experimental] Discover referrers and display in JSON:\n  \
+             {oras} discover localhost:5000/hello:v1 --format json\n\n\
+             Example - Discover referrers with type 'test-artifact' of manifest 'hello:v1':\n  \
+             {oras} discover --artifact-type test-artifact localhost:5000/hello:v1\n\n\
+             Example - Discover referrers of the manifest tagged 'v1' in an OCI image layout folder \
+             'layout-dir':\n  {oras} discover --oci-layout layout-dir:v1\n",
+        )
+        .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
+        .flags(target::flags(Side::ONLY))
+        .flag(remote::distribution_spec_flag(Side::ONLY))
+        .flag(platform::flag())
+        .flags(format::flags(FORMATS, "tree"))
+        .flag(terminal::flag())
+        .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))
+        .flag(Flag::int("depth", "[Experimental] level of referrers to display, if unused shows referrers of all levels"))
+        .flag(
+            Flag::text("output", "[Deprecated] format in which to display referrers (table, json, or tree)")
+                .short('o')
+                .default("tree"),
+        )
+        .flag(remote::debug_flag())
+        .flag(verbose(true))
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    failure::exclusive(matches, &["format", "output"])?;
+    let depth = read_depth(matches)?;
+    let format = read_format(session, matches)?;
+    let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
+    let platform = platform::read(matches)?;
+    matches.validate()?;
+    let reference = target.reference(session)?;
+    let store = target.open_readable(session).await?;
+    let blame = |error| target.blame(session, error);
+    let subject = descriptor_of(&*store, reference, platform.as_ref()).await.map_err(blame)?;
+    let artifact_type = Some(matches.text("artifact-type")).filter(|text| !text.is_empty());
+    // A table has no levels.
+    let depth = if format == Format::Table { Some(1) } else { depth };
+    let referrers = referrer_tree(&*store, &subject, artifact_type, depth).await.map_err(blame)?;
+    let path = target.location.path.as_str();
+    match &format {
+        Format::Tree | Format::Text => {
+            let colours = !matches.bool("no-tty") && std::io::stdout().is_terminal();
+            let style = TreeStyle { colours, annotations: matches.bool("verbose") };
+            session.ui.out(tree::draw(&target.location.at(&subject.digest), &referrers, style));
+        }
+        Format::Table => {
+            write_table(session, &target.location.raw, &subject, &referrers, matches.bool("verbose"));
+        }
+        Format::Json if matches.given("output") => {
+            let manifests = referrers.iter().map(|referrer| Described::new(path, &referrer.descriptor));
+            let result = DiscoveredCompatibly {
+                discovered: Discovered::new(path, &subject, &referrers),
+                manifests: manifests.collect(),
+            };
+            format.write(session.ui, &result)?;
+        }
+        _ => format.write(session.ui, &Discovered::new(path, &subject, &referrers))?,
+    }
+    Ok(())
+}
+
+fn read_depth(matches: &Matches) -> Outcome<Option<usize>> {
+    if !matches.given("depth") {
+        return Ok(None);
+    }
+    match usize::try_from(matches.int("depth")) {
+        Ok(depth) if depth >= 1 => Ok(Some(depth)),
+        _ => Err(Failure::new("depth value should be at least 1")),
+    }
+}
+
+/// `--format`, or the deprecated `--output`.
+fn read_format(session: &Session, matches: &Matches) -> Outcome<Format> {
+    if !matches.given("output") {
+        return format::read(matches, FORMATS);
+    }
+    let (name, format) = match matches.text("output") {
+        name @ "tree" => (name, Format::Tree),
+        name @ "json" => (name, Format::Json),
+        name @ "table" => (name, Format::Table),
+        _ => return Err(Failure::new("output type can only be tree, table or json")),
+    };
+    session.ui.note(format_args!("[DEPRECATED] --output is deprecated, try `--format {name}` instead"));
+    Ok(format)
+}
+
+fn write_table(session: &Session, raw: &str, subject: &Descriptor, referrers: &[Referrer], verbose: bool) {
+    let noun = if referrers.len() == 1 { "artifact" } else { "artifacts" };
+    session.ui.line(format_args!("Discovered {} {noun} referencing {raw}", referrers.len()));
+    session.ui.line(format_args!("Digest: {}", subject.digest));
+    if referrers.is_empty() {
+        return;
+    }
+    session.ui.line("");
+    const TYPE: &str = "Artifact Type";
+    let type_of = |referrer: &Referrer| referrer.descriptor.artifact_type.clone().unwrap_or_default();
+    let width = referrers.iter().map(|referrer| type_of(referrer).len()).max().unwrap_or(0).max(TYPE.len());
+    session.ui.line(format_args!("{TYPE:width$}   Digest"));
+    for referrer in referrers {
+        session.ui.line(format_args!("{:width$}   {}", type_of(referrer), referrer.descriptor.digest));
+        if verbose {
+            session.ui.line(json::pretty(&referrer.descriptor));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What commands show: status while they work, results when they are done, what goes over the wire.
+
+pub(crate) mod json;
+pub(crate) mod progress;
+pub(crate) mod result;
+pub(crate) mod size;
+pub(crate) mod status;
+pub(crate) mod tree;
+pub(crate) mod wire;
+pub(crate) mod yaml;

@@ -1,0 +1,109 @@
+//! What a command ends with when it does not succeed: the words that people and scripts know from ORAS.
+
+use std::fmt;
+
+use tidewaiter_oci as oci;
+
+/// Begins the message when a registry gave the reason.
+pub(crate) const FROM_REGISTRY: &str = "Error response from registry:";
+
+/// A command that failed. Displays as it is shown: a prefix with the message, and up to two further lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failure {
+    prefix: Option<String>,
+    message: String,
+    usage: Option<String>,
+    advice: Option<String>,
+}
+
+/// A result of a command or a part of one.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+
+    /// Begins with this instead of `Error:`.
+    pub(crate) fn prefixed(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Adds a line `Usage: …`.
+    pub(crate) fn usage(mut self, line: impl Into<String>) -> Self {
+        self.usage = Some(line.into());
+        self
+    }
+
+    /// Adds lines that say what to do.
+    pub(crate) fn advice(mut self, text: impl Into<String>) -> Self {
+        self.advice = Some(text.into());
+        self
+    }
+
+    /// Says what was tried, before the message.
+    pub(crate) fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.prefix.as_deref().unwrap_or("Error:"), self.message)?;
+        if let Some(usage) = &self.usage {
+            write!(f, "\nUsage: {usage}")?;
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "\n{advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<oci::Error> for Failure {
+    fn from(error: oci::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<tidewaiter_cobra::Error> for Failure {
+    fn from(error: tidewaiter_cobra::Error) -> Self {
+        let failure = Self::new(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.advice(hint),
+            None => failure,
+        }
+    }
+}
+
+/// A file that a command reads or writes itself could not be; made for `map_err`.
+pub(crate) fn file(
+    operation: &'static str,
+    path: &std::path::Path,
+) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.display().to_string();
+    move |error| Failure::new(format!("failed to {operation} {path}: {error}"))
+}
+
+/// Several flags of which at most one may be given. The message names those that were, in the order asked.
+pub(crate) fn exclusive<S: AsRef<str>>(matches: &tidewaiter_cobra::Matches, names: &[S]) -> Outcome {
+    let given = names.iter().map(AsRef::as_ref).filter(|name| matches.given(name));
+    let given: Vec<String> = given.map(|name| format!("--{name}")).collect();
+    if given.len() < 2 {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{} cannot be used at the same time", given.join(", "))))
+}
+
+/// Flags that must be given together or not at all.
+pub(crate) fn together<S: AsRef<str>>(matches: &tidewaiter_cobra::Matches, names: &[S]) -> Outcome {
+    let (given, missing): (Vec<&str>, Vec<&str>) =
+        names.iter().map(AsRef::as_ref).partition(|name| matches.given(name));
+    if given.is_empty() || missing.is_empty() {
+        return Ok(());
+    }
+    let list = |names: Vec<&str>| names.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(format!("{} must be used in conjunction with {}", list(given), list(missing))))
+}

@@ -1,0 +1,160 @@
+//! `manifest delete`: a manifest with all its tags, or with everything that refers to it.
+
+use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+use tidewaiter_oci::Descriptor;
+use tidewaiter_oci::content::Target;
+use tidewaiter_oci::graph::{DeletePlan, DeleteScope, delete_planned, plan_delete};
+
+use super::write_json;
+use crate::artifact::complete;
+use crate::artifact::display::json;
+use crate::artifact::display::result::Plain;
+use crate::artifact::failure::{Failure, Outcome};
+use crate::artifact::options::remote::{self, Side};
+use crate::artifact::options::target::{self, TargetOptions};
+use crate::artifact::options::{descriptor, force, pretty, verbose};
+use crate::artifact::prompt;
+use crate::artifact::session::Session;
+
+pub(crate) fn command() -> Command {
+    Command::new("delete")
+        .aliases(&["remove", "rm"])
+        .positionals("[flags] <name>{:<tag>|@<digest>}")
+        .short("Delete a manifest from remote registry")
+        .long(
+            "Delete a manifest from remote registry\n\n\
+             Example - Delete a manifest tagged with 'v1' from repository 'localhost:5000/hello':\n  \
+             {oras} manifest delete localhost:5000/hello:v1\n\n\
+             Example - Delete a manifest without prompting confirmation:\n  \
+             {oras} manifest delete --force localhost:5000/hello:v1\n\n\
+             Example - Delete a manifest and print its descriptor:\n  \
+             {oras} manifest delete --descriptor --force localhost:5000/hello:v1\n\n\
+             Example - Delete a manifest with its signatures, SBOMs and everything else that refers to it:\n  \
+             {oras} manifest delete --recursive localhost:5000/hello:v1\n\n\
+             Example - Delete a manifest by digest from repository 'localhost:5000/hello':\n  \
+             {oras} manifest delete localhost:5000/hello@sha256:99e4703fbf30916f549cd6bfa9cdbab614b5392fbe64fdee971359a77073cdf9\n",
+        )
+        .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
+        .flags(target::flags(Side::ONLY))
+        .flag(remote::distribution_spec_flag(Side::ONLY))
+        .flag(descriptor("deleted manifest"))
+        .flag(pretty())
+        .flag(force())
+        .flag(
+            Flag::bool(
+                "recursive",
+                "delete everything that refers to the manifest as well, and of an index the manifests that \
+                 nothing else needs; what will be deleted is shown first",
+            )
+            .short('r'),
+        )
+        .flag(remote::debug_flag())
+        .flag(verbose(false))
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    check_force(matches)?;
+    let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
+    matches.validate()?;
+    let reference = target.reference(session)?;
+    let store = target.open_existing(session).await?.target();
+    let raw = &target.location.raw;
+    let found = match store.resolve(reference).await {
+        Ok(found) => found,
+        Err(error) if error.is_not_found() && matches.bool("force") && !matches.bool("descriptor") => {
+            session.ui.line(format_args!("Missing {raw}"));
+            return Ok(());
+        }
+        Err(error) if error.is_not_found() => {
+            return Err(Failure::new(format!("{raw}: the specified manifest does not exist")));
+        }
+        Err(error) => return Err(target.blame(session, error)),
+    };
+    if matches.bool("recursive") {
+        return delete_graph(session, matches, &target, &*store, &found).await;
+    }
+    let question = format!(
+        "Are you sure you want to delete the manifest \"{}\" and all tags associated with it?",
+        found.digest
+    );
+    if !matches.bool("force") && !prompt::confirm(session.ui, &question)? {
+        return Ok(());
+    }
+    store
+        .delete(&found)
+        .await
+        .map_err(|error| target.blame(session, error).context(format_args!("failed to delete {raw}")))?;
+    report(session, matches, &target, &found);
+    Ok(())
+}
+
+/// With the descriptor for a result there is no place for a question.
+pub(crate) fn check_force(matches: &Matches) -> Outcome {
+    if matches.bool("descriptor") && !matches.bool("force") {
+        return Err(Failure::new(
+            "must apply --force to confirm the deletion if the descriptor is outputted",
+        ));
+    }
+    Ok(())
+}
+
+fn report(session: &Session, matches: &Matches, target: &TargetOptions, deleted: &Descriptor) {
+    if matches.bool("descriptor") {
+        let plain = json::compact(&Plain::from(deleted));
+        write_json(session.ui, plain.as_bytes(), matches.bool("pretty"));
+    } else {
+        session.ui.line(format_args!("Deleted {}", target.location.annotated()));
+    }
+}
+
+/// Shows what hangs on the manifest, asks, and deletes it all, leaves first.
+async fn delete_graph(
+    session: &Session,
+    matches: &Matches,
+    target: &TargetOptions,
+    store: &dyn Target,
+    root: &Descriptor,
+) -> Outcome {
+    let blame = |error| target.blame(session, error);
+    let plan = plan_delete(store, root, DeleteScope::ReferrersAndManifests).await.map_err(blame)?;
+    show_plan(session, target, &plan);
+    let count = plan.manifests.len();
+    let question =
+        format!("Are you sure you want to delete these {count} manifests and all tags associated with them?");
+    if !matches.bool("force") && !prompt::confirm(session.ui, &question)? {
+        return Ok(());
+    }
+    let describes = matches.bool("descriptor");
+    let mut remaining = count;
+    let deleted = |descriptor: &Descriptor| {
+        remaining = remaining.saturating_sub(1);
+        if !describes && descriptor.digest != root.digest {
+            session.ui.line(format_args!(
+                "Deleted [{}] {}",
+                target.location.kind_name(),
+                target.location.at(&descriptor.digest)
+            ));
+        }
+    };
+    let result = delete_planned(store, &plan, deleted).await;
+    result.map_err(|error| {
+        blame(error).advice(format!(
+            "{remaining} of {count} manifests were not deleted; run the command again to go on"
+        ))
+    })?;
+    report(session, matches, target, root);
+    Ok(())
+}
+
+fn show_plan(session: &Session, target: &TargetOptions, plan: &DeletePlan) {
+    let line = |descriptor: &Descriptor| {
+        let kind = descriptor.artifact_type.as_deref().unwrap_or(&descriptor.media_type);
+        format!("  {} {kind}", descriptor.digest)
+    };
+    session.ui.note(format_args!("To be deleted from {}, in this order:", target.location.path));
+    plan.manifests.iter().for_each(|descriptor| session.ui.note(line(descriptor)));
+    if !plan.kept.is_empty() {
+        session.ui.note("Kept, because other tags need it:");
+        plan.kept.iter().for_each(|descriptor| session.ui.note(line(descriptor)));
+    }
+}

@@ -1,0 +1,249 @@
+//! `pull`: an artifact's files.
+
+use std::path::{MAIN_SEPARATOR, PathBuf};
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+use tidewaiter_oci::content::ReadTarget;
+use tidewaiter_oci::copy::{Event, Reporter as _};
+use tidewaiter_oci::pack::{FileAttributes, UNPACK};
+use tidewaiter_oci::unpack::{Existing, Limits, Output, OutputOptions, Paths};
+use tidewaiter_oci::{Descriptor, Error};
+use tokio::io::AsyncReadExt as _;
+
+use crate::artifact::cache::Cached;
+use crate::artifact::complete;
+use crate::artifact::display::result::{Described, Pulled, PulledFile};
+use crate::artifact::display::status::{self, Status, Style, TITLE};
+use crate::artifact::failure::{self, Failure, Outcome};
+use crate::artifact::options::format::{self, Format};
+use crate::artifact::options::location::split_path;
+use crate::artifact::options::remote::{self, Side};
+use crate::artifact::options::target::{self, TargetOptions};
+use crate::artifact::options::{concurrency, platform, read_concurrency, terminal, verbose};
+use crate::artifact::plan::{self, Plan, Wanted};
+use crate::artifact::push::style;
+use crate::artifact::resolve::descriptor_of;
+use crate::artifact::session::Session;
+use crate::environment;
+
+/// Most that one archive may unpack to: a terabyte, in ten million entries. What a disk holds is the real
+/// bound; these stop an archive that never ends.
+const LIMITS: Limits = Limits { bytes: 1 << 40, entries: 10_000_000 };
+
+/// Bytes moved to standard output at a time.
+const CHUNK: usize = 256 * 1024;
+
+pub(crate) fn command() -> Command {
+    Command::new("pull")
+        .positionals("[flags] <name>{:<tag>|@<digest>}")
+        .short("Pull files from a registry or an OCI image layout")
+        .long(
+            "Pull files from a registry or an OCI image layout\n\n\
+             Example - Pull artifact files from a registry:\n  {oras} pull localhost:5000/hello:v1\n\n\
+             Example - Recursively pulling all files from a registry, including subjects of hello:v1:\n  \
+             {oras} pull --include-subject localhost:5000/hello:v1\n\n\
+             Example - Pull only the files whose names match:\n  \
+             {oras} pull --include '*.json' localhost:5000/hello:v1\n\n\
+             Example - Write one file to standard output:\n  \
+             {oras} pull --include report.json --output - localhost:5000/hello:v1\n\n\
+             Example - Pull files from the HTTP registry:\n  \
+             {oras} pull --plain-http localhost:5000/hello:v1\n\n\
+             Example - Pull files from a registry with local cache:\n  \
+             export ORAS_CACHE=~/.oras/cache\n  {oras} pull localhost:5000/hello:v1\n\n\
+             Example - Pull files from a registry with certain platform:\n  \
+             {oras} pull --platform linux/arm/v5 localhost:5000/hello:v1\n\n\
+             Example - [Experimental] Pull files and format output in JSON:\n  \
+             {oras} pull localhost:5000/hello:v1 --format json\n\n\
+             Example - Pull artifact files from an OCI image layout folder 'layout-dir':\n  \
+             {oras} pull --oci-layout layout-dir:v1\n\n\
+             Example - Pull artifact files from an OCI layout archive 'layout.tar':\n  \
+             {oras} pull --oci-layout layout.tar:v1\n",
+        )
+        .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
+        .flags(target::flags(Side::ONLY))
+        .flag(platform::flag())
+        .flags(format::flags(format::USUAL, ""))
+        .flag(terminal::flag())
+        .flags(own_flags())
+        .flag(concurrency(3))
+        .flag(remote::debug_flag())
+        .flag(verbose(true))
+}
+
+fn own_flags() -> [Flag; 8] {
+    [
+        Flag::text("output", "output directory, or - to write one file to stdout")
+            .short('o')
+            .default(".")
+            .values(Values::Directories),
+        Flag::bool("keep-old-files", "do not replace existing files when pulling, treat them as errors")
+            .short('k'),
+        Flag::bool("allow-path-traversal", "allow storing files out of the output directory").short('T'),
+        Flag::bool("include-subject", "[Preview] recursively pull the subject of artifacts"),
+        Flag::text("config", "output manifest config file"),
+        Flag::repeated("include", "pull only files whose name matches the `pattern` (*, ** and ? are wild)")
+            .values(Values::Nothing),
+        Flag::bool("no-unpack", "save directories as the archives they are stored as"),
+        Flag::bool("preserve", "set permissions and make symbolic links as push --preserve kept them"),
+    ]
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    let format = format::read(matches, format::USUAL)?;
+    let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
+    let platform = platform::read(matches)?;
+    matches.validate()?;
+    let reference = target.reference(session)?;
+    let source = Cached::wrap(target.open_readable(session).await?, environment::pull_cache()).await?;
+    let blame = |error| target.blame(session, error);
+    let root = descriptor_of(&*source, reference, platform.as_ref()).await.map_err(blame)?;
+    let to_stdout = matches.text("output") == "-";
+    let shown = if to_stdout { Style::Silent } else { style(matches, &format) };
+    let status = Status::new(session.ui, status::DOWNLOAD, shown);
+    let (config, config_type) = match matches.text("config") {
+        "" => (None, ""),
+        text => split_path(text, "").map(|(path, media_type)| (Some(path), media_type))?,
+    };
+    let wanted = Wanted {
+        config: config.map(|path| (path.to_owned(), config_type.to_owned())),
+        with_subjects: matches.bool("include-subject"),
+        patterns: matches.list("include").to_vec(),
+    };
+    let plan = plan::make(&*source, &root, &wanted, &status).await.map_err(blame)?;
+    if to_stdout {
+        return write_to_stdout(session, &target, &*source, &plan).await;
+    }
+    let files = write(session, matches, &target, &source, &plan, &status).await;
+    status.finish();
+    report(session, &target, &format, &root, &plan, files?)
+}
+
+/// Writes all files of a plan, several at a time, and gives them in its order.
+async fn write(
+    session: &Session,
+    matches: &Matches,
+    target: &TargetOptions,
+    source: &Arc<dyn ReadTarget>,
+    plan: &Plan,
+    status: &Arc<Status>,
+) -> Outcome<Vec<PulledFile>> {
+    plan.check_names()?;
+    let output = Output::open(matches.text("output"), output_options(matches)).await?;
+    let unpacks = !matches.bool("no-unpack");
+    let written = stream::iter(&plan.files)
+        .map(|file| async {
+            write_one(&output, &**source, file, status, unpacks)
+                .await
+                .map_err(|error| explain(session, target, error))
+        })
+        .buffered(read_concurrency(matches).get())
+        .try_collect::<Vec<PathBuf>>()
+        .await?;
+    for manifest in &plan.manifests {
+        status.report(manifest, Event::Copied);
+    }
+    let describe = |(file, path): (&Descriptor, PathBuf)| -> Outcome<PulledFile> {
+        let absolute = std::path::absolute(&path).map_err(failure::file("find", &path))?;
+        let mut path = absolute.display().to_string();
+        if absolute.is_dir() && !path.ends_with(MAIN_SEPARATOR) {
+            path.push(MAIN_SEPARATOR);
+        }
+        Ok(PulledFile { path, described: Described::new(&target.location.path, file) })
+    };
+    plan.files.iter().zip(written).map(describe).collect()
+}
+
+fn output_options(matches: &Matches) -> OutputOptions {
+    OutputOptions {
+        existing: if matches.bool("keep-old-files") { Existing::Keep } else { Existing::Replace },
+        paths: if matches.bool("allow-path-traversal") { Paths::Anywhere } else { Paths::Inside },
+        attributes: if matches.bool("preserve") { FileAttributes::Keep } else { FileAttributes::Ignore },
+        ..OutputOptions::new(LIMITS)
+    }
+}
+
+async fn write_one(
+    output: &Output,
+    source: &dyn ReadTarget,
+    file: &Descriptor,
+    status: &Arc<Status>,
+    unpacks: bool,
+) -> tidewaiter_oci::Result<PathBuf> {
+    let title = file.annotation(TITLE).unwrap_or_default();
+    status.report(file, Event::Started);
+    let reader = source.fetch(file).await?;
+    let reader = status.watched(file, reader);
+    let path = if unpacks && file.annotation(UNPACK) == Some("true") {
+        output.unpack(title, file, reader).await?;
+        output.path().join(title)
+    } else {
+        output.write_file(title, file, reader).await?
+    };
+    status.report(file, Event::Copied);
+    Ok(path)
+}
+
+/// What went wrong, and when it was a name that leads out of the directory, what lifts the rule.
+fn explain(session: &Session, target: &TargetOptions, error: Error) -> Failure {
+    let leads_out = matches!(error, Error::OutsideTarget { .. });
+    let failure = target.blame(session, error);
+    match leads_out {
+        true => failure.advice(
+            "Pulling files outside of the working directory is blocked. Use --allow-path-traversal if the producer \
+             of the artifact is trusted",
+        ),
+        false => failure,
+    }
+}
+
+/// Writes the one file of a plan to standard output.
+async fn write_to_stdout(
+    session: &Session,
+    target: &TargetOptions,
+    source: &dyn ReadTarget,
+    plan: &Plan,
+) -> Outcome {
+    let [file] = plan.files.as_slice() else {
+        let names: Vec<&str> = plan.files.iter().filter_map(|file| file.annotation(TITLE)).collect();
+        let message = format!("`--output -` writes one file, but {} are to be pulled", names.len());
+        return Err(Failure::new(message)
+            .advice(format!("Choose one with --include. There are: {}", names.join(", "))));
+    };
+    let mut reader = source.fetch(file).await.map_err(|error| target.blame(session, error))?;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let count = reader.read(&mut buffer).await;
+        let count = count.map_err(|error| target.blame(session, Error::transfer(&file.digest, error)))?;
+        if count == 0 {
+            return Ok(());
+        }
+        session.ui.bytes(&buffer[..count]);
+    }
+}
+
+fn report(
+    session: &Session,
+    target: &TargetOptions,
+    format: &Format,
+    root: &Descriptor,
+    plan: &Plan,
+    files: Vec<PulledFile>,
+) -> Outcome {
+    if format.is_structured() {
+        let reference = target.location.at(&root.digest);
+        return format.write(session.ui, &Pulled { reference, files });
+    }
+    if plan.skipped_unnamed {
+        session.ui.line(format_args!("Skipped pulling layers without file name in \"{TITLE}\""));
+        session.ui.line(format_args!(
+            "Use '{} copy {} --to-oci-layout <layout-dir>' to pull all layers.",
+            session.program, target.location.raw
+        ));
+    } else {
+        session.ui.line(format_args!("Pulled {}", target.location.annotated()));
+        session.ui.line(format_args!("Digest: {}", root.digest));
+    }
+    Ok(())
+}

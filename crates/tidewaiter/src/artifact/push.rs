@@ -1,0 +1,215 @@
+//! `push`: files as an artifact.
+
+use std::sync::Arc;
+
+use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+use tidewaiter_oci::pack::{
+    ImageSpec, ManifestOptions, Stage, UNKNOWN_ARTIFACT, pack_manifest, platform_config,
+};
+use tidewaiter_oci::{Manifest, Platform};
+
+use crate::artifact::complete;
+use crate::artifact::display::result::{Described, Pushed};
+use crate::artifact::display::status::{self, Status, Style};
+use crate::artifact::failure::{self, Failure, Outcome};
+use crate::artifact::options::format::{self, Format};
+use crate::artifact::options::remote::{self, Side};
+use crate::artifact::options::target::{self, TargetOptions};
+use crate::artifact::options::{concurrency, platform, terminal, verbose};
+use crate::artifact::packing::{self, PackingOptions};
+use crate::artifact::session::Session;
+use crate::artifact::tag::check_tag;
+
+pub(crate) fn command() -> Command {
+    Command::new("push")
+        .positionals("[flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]")
+        .short("Push files to a registry or an OCI image layout")
+        .long(
+            "Push files to a registry or an OCI image layout\n\n\
+             Example - Push file \"hi.txt\" with media type \"application/vnd.oci.image.layer.v1.tar\" (default):\n  \
+             {oras} push localhost:5000/hello:v1 hi.txt\n\n\
+             Example - Push file \"hi.txt\" and export the pushed manifest to a specified path:\n  \
+             {oras} push --export-manifest manifest.json localhost:5000/hello:v1 hi.txt\n\n\
+             Example - Push multiple files with different media types:\n  \
+             {oras} push localhost:5000/hello:v1 hi.txt:application/vnd.me.hi bye.txt:application/vnd.me.bye\n\n\
+             Example - Push file with colon in name \"hi:txt\" with the default media type:\n  \
+             {oras} push localhost:5000/hello:v1 hi:txt:\n\n\
+             Example - Push file \"hi.txt\" with artifact type \"application/vnd.example+type\":\n  \
+             {oras} push --artifact-type application/vnd.example+type localhost:5000/hello:v1 hi.txt\n\n\
+             Example - Push what another program writes:\n  \
+             make-report | {oras} push --stdin-name report.json --stdin-type application/json localhost:5000/hello:v1 -\n\n\
+             Example - Push a directory so that the same files give the same digests:\n  \
+             {oras} push --reproducible localhost:5000/hello:v1 ./details\n\n\
+             Example - Push file \"hi.txt\" with the custom manifest config \"config.json\" of the media type \
+             \"application/vnd.me.config\":\n  \
+             {oras} push --config config.json:application/vnd.me.config localhost:5000/hello:v1 hi.txt\n\n\
+             Example - [Experimental] Push file \"hi.txt\" and format output in JSON:\n  \
+             {oras} push localhost:5000/hello:v1 hi.txt --format json\n\n\
+             Example - Push file to the HTTP registry:\n  \
+             {oras} push --plain-http localhost:5000/hello:v1 hi.txt\n\n\
+             Example - Push repository with manifest annotations:\n  \
+             {oras} push --annotation \"key=val\" localhost:5000/hello:v1\n\n\
+             Example - Push file \"hi.txt\" with multiple tags:\n  \
+             {oras} push localhost:5000/hello:tag1,tag2,tag3 hi.txt\n\n\
+             Example - Push file \"hi.txt\" into an OCI image layout folder 'layout-dir' with tag 'test':\n  \
+             {oras} push --oci-layout layout-dir:test hi.txt\n",
+        )
+        .arguments(Arguments::AtLeast(1), &[Values::Ask(complete::REFERENCE), Values::Files])
+        .flags(target::flags(Side::ONLY))
+        .flags(packing::flags())
+        .flags(format::flags(format::USUAL, ""))
+        .flag(terminal::flag())
+        .flag(Flag::text("config", "`path` of image config file"))
+        .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))
+        .flag(platform::named("artifact-platform", "[Experimental] set artifact platform"))
+        .flag(
+            Flag::text("image-spec", "[Preview] specify manifest type for building artifact. Options: v1.1, v1.0")
+                .default("v1.1")
+                .checked(check_image_spec)
+                .values(Values::Words(&[("v1.1", "with an artifact type"), ("v1.0", "without")])),
+        )
+        .flag(concurrency(5))
+        .flag(Flag::bool("force", "check every part of the artifact even though its manifest exists already"))
+        .flag(remote::debug_flag())
+        .flag(verbose(true))
+}
+
+fn check_image_spec(text: &str) -> Result<(), String> {
+    match text {
+        "v1.0" | "v1.1" => Ok(()),
+        other => Err(format!("unknown image specification flag: {other}\nAvailable options: v1.1, v1.0")),
+    }
+}
+
+/// What kind of manifest is to be made.
+struct Shape {
+    spec: ImageSpec,
+    artifact_type: Option<String>,
+    config: Option<String>,
+    platform: Option<Platform>,
+}
+
+fn read_shape(matches: &Matches) -> Outcome<Shape> {
+    failure::exclusive(matches, &["config", "artifact-platform"])?;
+    let given = |name: &str| Some(matches.text(name).to_owned()).filter(|text| !text.is_empty());
+    let (config, artifact_type) = (given("config"), given("artifact-type"));
+    let platform = platform::parse(matches.text("artifact-platform"))?;
+    let mut spec = if matches.text("image-spec") == "v1.0" { ImageSpec::V1_0 } else { ImageSpec::V1_1 };
+    if config.is_some() && artifact_type.is_none() {
+        // An artifact of 1.1 should have a type; with only a configuration it is what 1.0 made.
+        if !matches.given("image-spec") {
+            spec = ImageSpec::V1_0;
+        } else if spec == ImageSpec::V1_1 {
+            return Err(Failure::new("missing artifact type for OCI image-spec v1.1 artifacts")
+                .advice("set an artifact type via `--artifact-type` or consider image spec v1.0"));
+        }
+    }
+    let artifact_type = match spec {
+        ImageSpec::V1_0 if config.is_some() && artifact_type.is_some() => {
+            return Err(Failure::new(
+                "--artifact-type and --config cannot both be provided for 1.0 OCI image",
+            ));
+        }
+        ImageSpec::V1_0 if platform.is_some() && artifact_type.is_some() => {
+            let message =
+                "artifact type cannot be customized for OCI image-spec v1.0 when platform is specified";
+            return Err(
+                Failure::new(message).advice("consider using image spec v1.1 or remove --artifact-type")
+            );
+        }
+        ImageSpec::V1_1 if config.is_none() => {
+            Some(artifact_type.unwrap_or_else(|| UNKNOWN_ARTIFACT.to_owned()))
+        }
+        _ => artifact_type,
+    };
+    Ok(Shape { spec, artifact_type, config, platform })
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    let [raw, files @ ..] = matches.arguments() else { return Err(Failure::new("no reference given")) };
+    let mut references = raw.split(',');
+    let format = format::read(matches, format::USUAL)?;
+    let packing = PackingOptions::read(matches, files)?;
+    let target = TargetOptions::read(session, matches, Side::ONLY, references.next().unwrap_or_default())?;
+    let shape = read_shape(matches)?;
+    matches.validate()?;
+    let tags: Vec<String> = match target.location.reference.as_str() {
+        "" => Vec::new(),
+        first => std::iter::once(first).chain(references).map(str::to_owned).collect(),
+    };
+    tags.iter().try_for_each(|tag| check_tag(&target, tag))?;
+    let status = Status::new(session.ui, status::UPLOAD, style(matches, &format));
+    let (stage, manifest, _layers) = make(&packing, shape, &status).await?;
+    let store = target.open(session).await?.target();
+    packing::push(stage, &manifest, store, &tags, matches, &status)
+        .await
+        .map_err(|failed| target.blame(session, failed.error))?;
+    report(session, &target, &format, &manifest, &tags)?;
+    packing.export(&manifest)
+}
+
+/// How status is shown by a command with `--format`.
+pub(crate) fn style(matches: &Matches, format: &Format) -> Style {
+    match (terminal::draws(matches), format.is_structured()) {
+        (true, _) => Style::Bars,
+        (false, true) => Style::Silent,
+        (false, false) => Style::Lines { unnamed: matches.bool("verbose") },
+    }
+}
+
+/// Packs everything. The layers are to be kept until they are pushed.
+async fn make(
+    packing: &PackingOptions,
+    shape: Shape,
+    status: &Arc<Status>,
+) -> Outcome<(Stage, Manifest, packing::Layers)> {
+    let stage = Stage::new();
+    let config = match (&shape.config, &shape.platform) {
+        (Some(file), _) => Some(packing.pack_config(file).await?),
+        (None, Some(platform)) => {
+            let mut config = platform_config(platform)?;
+            config.descriptor.annotations = packing.annotations.config().cloned();
+            Some(config)
+        }
+        (None, None) => None,
+    };
+    let layers = packing.pack(status).await?;
+    let options = ManifestOptions {
+        spec: shape.spec,
+        artifact_type: shape.artifact_type,
+        config: config.as_ref().map(|config| config.descriptor.clone()),
+        config_annotations: packing.annotations.config().cloned().unwrap_or_default(),
+        layers: layers.descriptors(),
+        subject: None,
+        annotations: packing.annotations.manifest().cloned().unwrap_or_default(),
+        created: packing.created,
+    };
+    let (manifest, made) = pack_manifest(options)?;
+    layers.packed.iter().cloned().chain(config).chain(made).for_each(|packed| stage.add(packed));
+    stage.add_manifest(manifest.clone(), manifest.digest().as_str());
+    Ok((stage, manifest, layers))
+}
+
+fn report(
+    session: &Session,
+    target: &TargetOptions,
+    format: &Format,
+    manifest: &Manifest,
+    tags: &[String],
+) -> Outcome {
+    let path = &target.location.path;
+    if format.is_structured() {
+        let reference_as_tags = tags.iter().map(|tag| format!("{path}:{tag}")).collect();
+        let described = Described::new(path, &manifest.descriptor);
+        return format.write(session.ui, &Pushed { described, reference_as_tags });
+    }
+    session.ui.line(format_args!("Pushed {}", target.location.annotated()));
+    for tag in tags.iter().skip(1) {
+        session.ui.line(format_args!("Tagged {tag}"));
+    }
+    if let Some(artifact_type) = &manifest.descriptor.artifact_type {
+        session.ui.line(format_args!("ArtifactType: {artifact_type}"));
+    }
+    session.ui.line(format_args!("Digest: {}", manifest.digest()));
+    Ok(())
+}

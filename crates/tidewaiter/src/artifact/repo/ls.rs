@@ -1,0 +1,68 @@
+//! `repo ls`: the repositories of a registry.
+
+use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+
+use crate::artifact::complete;
+use crate::artifact::display::result::Repositories;
+use crate::artifact::failure::{FROM_REGISTRY, Failure, Outcome};
+use crate::artifact::options::format::{self, Format};
+use crate::artifact::options::remote::{self, RemoteOptions, Side};
+use crate::artifact::options::target::is_answer;
+use crate::artifact::options::verbose;
+use crate::artifact::session::Session;
+
+pub(crate) fn command() -> Command {
+    Command::new("ls")
+        .aliases(&["list"])
+        .positionals("[flags] <registry>[/namespace]")
+        .short("List the repositories under the registry")
+        .long(
+            "List the repositories under the registry\n\n\
+             Example - List the repositories under the registry:\n  {oras} repo ls localhost:5000\n\n\
+             Example - List the repositories under a namespace in the registry:\n  \
+             {oras} repo ls localhost:5000/example-namespace\n\n\
+             Example - List the repositories under the registry that include values lexically after last:\n  \
+             {oras} repo ls --last \"last_repo\" localhost:5000\n\n\
+             Example - [Experimental] List the repositories in JSON format:\n  \
+             {oras} repo ls localhost:5000 --format json\n",
+        )
+        .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REGISTRY), Values::Nothing])
+        .flags(remote::flags(Side::ONLY))
+        .flags(format::flags(format::USUAL, ""))
+        .flag(Flag::text("last", "start after the repository specified by `last`").values(Values::Nothing))
+        .flag(remote::debug_flag())
+        .flag(verbose(false))
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    let argument = &matches.arguments()[0];
+    let format = format::read(matches, format::USUAL)?;
+    let remote = RemoteOptions::read(session, matches, Side::ONLY)?;
+    matches.validate()?;
+    let (registry, namespace) = argument.split_once('/').unwrap_or((argument, ""));
+    let namespace = namespace.trim_end_matches('/');
+    let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
+    let blame = |error: tidewaiter_oci::Error| match is_answer(&error) {
+        true => Failure::from(error).prefixed(FROM_REGISTRY).context("could not list repositories"),
+        false => Failure::from(error).context("could not list repositories"),
+    };
+    let last = Some(matches.text("last")).filter(|last| !last.is_empty());
+    // The catalogue has whole names: within a namespace the last one is one of its names, or whole itself.
+    let last =
+        last.map(|last| if last.starts_with(&prefix) { last.to_owned() } else { format!("{prefix}{last}") });
+    let client = remote.client(session, registry)?;
+    let mut pages = client.registry(registry).map_err(blame)?.catalog(last.as_deref());
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await.map_err(blame)? {
+        let names = page.into_iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_owned));
+        if format == Format::Text {
+            names.for_each(|name| session.ui.line(name));
+        } else {
+            found.extend(names);
+        }
+    }
+    format.write(
+        session.ui,
+        &Repositories { registry: argument.trim_end_matches('/').to_owned(), repositories: found },
+    )
+}

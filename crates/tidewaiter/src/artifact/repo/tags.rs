@@ -1,0 +1,122 @@
+//! `repo tags`: the tags of a repository.
+
+use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+use tidewaiter_oci::content::Tag as _;
+use tidewaiter_oci::{Digest, Error};
+
+use crate::artifact::complete;
+use crate::artifact::display::result::Tags;
+use crate::artifact::failure::Outcome;
+use crate::artifact::options::format::{self, Format};
+use crate::artifact::options::location::Kind;
+use crate::artifact::options::remote::{self, Side};
+use crate::artifact::options::target::{self, TargetOptions};
+use crate::artifact::options::verbose;
+use crate::artifact::session::Session;
+
+pub(crate) fn command() -> Command {
+    Command::new("tags")
+        .aliases(&["show-tags"])
+        .positionals("[flags] <name>[:<tag>|@<digest>]")
+        .short("Show tags of the target repository")
+        .long(
+            "Show tags of the target repository\n\n\
+             Example - Show tags of the target repository:\n  {oras} repo tags localhost:5000/hello\n\n\
+             Example - Show tags in the target repository with digest-like tags hidden:\n  \
+             {oras} repo tags --exclude-digest-tags localhost:5000/hello\n\n\
+             Example - Show tags of the target repository that include values lexically after last:\n  \
+             {oras} repo tags --last \"last_tag\" localhost:5000/hello\n\n\
+             Example - Show tags of the target OCI image layout folder 'layout-dir':\n  \
+             {oras} repo tags --oci-layout layout-dir\n\n\
+             Example - [Experimental] Show tags associated with a particular tagged resource:\n  \
+             {oras} repo tags localhost:5000/hello:latest\n\n\
+             Example - [Experimental] Show tags in JSON format:\n  \
+             {oras} repo tags localhost:5000/hello --format json\n",
+        )
+        .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
+        .flags(target::flags(Side::ONLY))
+        .flags(format::flags(format::USUAL, ""))
+        .flag(Flag::text("last", "start after the tag specified by `last`").values(Values::Nothing))
+        .flag(Flag::bool(
+            "exclude-digest-tags",
+            "[Preview] exclude all digest-like tags such as 'sha256-aaaa...'",
+        ))
+        .flag(remote::debug_flag())
+        .flag(verbose(false))
+}
+
+pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
+    let format = format::read(matches, format::USUAL)?;
+    let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
+    matches.validate()?;
+    let store = target.open_readable(session).await?;
+    let blame = |error| target.blame(session, error);
+    let last = Some(matches.text("last")).filter(|last| !last.is_empty());
+    let reference = target.location.reference.as_str();
+    let wanted = match (reference, target.location.digest()) {
+        ("", _) => None,
+        (_, Some(digest)) => Some(digest),
+        (tag, None) => Some(store.resolve(tag).await.map_err(blame)?.digest),
+    };
+    if let Some(digest) = &wanted {
+        session.ui.note(format_args!(
+            "[Experimental] querying tags associated to {digest}, it may take a while..."
+        ));
+    }
+    let mut found = Vec::new();
+    for tag in tags(session, &target, last).await? {
+        if matches.bool("exclude-digest-tags") && is_digest_tag(&tag) {
+            continue;
+        }
+        if let Some(digest) = &wanted
+            && tag != reference
+        {
+            match store.resolve(&tag).await {
+                Ok(descriptor) if descriptor.digest == *digest => {}
+                Ok(_) | Err(Error::NotFound { .. }) => continue,
+                Err(error) => return Err(blame(error)),
+            }
+        }
+        if format == Format::Text {
+            session.ui.line(&tag);
+        } else {
+            found.push(tag);
+        }
+    }
+    format.write(session.ui, &Tags { tags: found })
+}
+
+/// The tags of a repository, a layout or an archive.
+pub(crate) async fn tags(
+    session: &Session,
+    target: &TargetOptions,
+    last: Option<&str>,
+) -> Outcome<Vec<String>> {
+    let blame = |error| target.blame(session, error);
+    match &target.location.kind {
+        Kind::Registry(reference) => {
+            let repository = target.repository(session, reference)?;
+            repository.tags(last).await.map_err(blame)
+        }
+        Kind::Layout(path) if path.is_file() => {
+            let archive = tidewaiter_oci::archive::Archive::open(path).await?;
+            Ok(listed(archive.references(), last))
+        }
+        Kind::Layout(_) => {
+            let store = target.open_existing(session).await?.target();
+            store.tags(last).await.map_err(blame)
+        }
+    }
+}
+
+fn listed(images: &[tidewaiter_oci::layout::ListedImage], last: Option<&str>) -> Vec<String> {
+    let mut tags: Vec<String> = images.iter().flat_map(|image| image.names.iter().cloned()).collect();
+    tags.sort();
+    tags.retain(|tag| last.is_none_or(|last| tag.as_str() > last));
+    tags
+}
+
+/// A tag of the referrers tag scheme: a digest with a dash.
+fn is_digest_tag(tag: &str) -> bool {
+    tag.replacen('-', ":", 1).parse::<Digest>().is_ok()
+}

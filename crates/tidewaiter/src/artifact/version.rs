@@ -1,0 +1,39 @@
+//! `version`: which versions these are.
+
+use tidewaiter_cobra::{Arguments, Command, Matches, Values};
+
+use crate::artifact::COMPATIBLE_VERSION;
+use crate::artifact::session::Session;
+
+pub(crate) fn command() -> Command {
+    Command::new("version")
+        .positionals("[flags]")
+        .short("Show the version information")
+        .long(
+            "Show the version information\n\n\
+             The first line is the version of ORAS whose commands, texts and formats these are; scripts read it. \
+             The last line is the version of Tidewaiter.\n\n\
+             Example - Show the version:\n  {oras} version\n",
+        )
+        .arguments(Arguments::Any, &[Values::Nothing])
+}
+
+pub(crate) fn run(session: &Session, matches: &Matches) {
+    if let Some(word) = matches.arguments().first() {
+        session.ui.note(format_args!(
+            "warning: unknown command \"{word}\" for \"{}\": it takes no arguments",
+            session.path
+        ));
+    }
+    // Scripts take what stands after "Version:"; the lines below have names that ORAS does not use, or say
+    // what there is instead of Go.
+    session.ui.line(format_args!("Version:    {COMPATIBLE_VERSION}"));
+    session.ui.line("Go version: none (written in Rust)");
+    session.ui.line(format_args!("OS/Arch:    {}/{}", std::env::consts::OS, architecture()));
+    session.ui.line(format_args!("Tidewaiter: {}", env!("CARGO_PKG_VERSION")));
+}
+
+/// This machine's architecture, as Go calls it.
+fn architecture() -> String {
+    tidewaiter_oci::Platform::host().architecture
+}

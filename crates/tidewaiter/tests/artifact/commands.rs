@@ -1,0 +1,263 @@
+//! What the commands do and print, against our own registry and layouts.
+
+use serde_json::Value;
+use tidewaiter_testkit::ServerProcess;
+
+use crate::oras::{Oras, embedded_registry};
+
+const README: &str = "sha256:2fdeac43552b71eb9db534137714c7bad86b53a93c56ca96d4850c9b41b777fc";
+
+/// The program with a registry and some files.
+struct Scene {
+    oras: Oras,
+    registry: ServerProcess,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let oras = Oras::new();
+        let registry = embedded_registry(&oras.bin().join("data"));
+        oras.write("readme.md", "Readme Content\n");
+        oras.write("details/a.md", "Detailed Content\n");
+        Self { oras, registry }
+    }
+
+    /// A command line in which `R` stands for the registry.
+    fn line(&self, line: &str) -> String {
+        line.replace("R/", &format!("{}/", self.registry.host()))
+    }
+
+    fn ok(&self, line: &str) -> String {
+        self.oras.ok(&self.line(line))
+    }
+
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.ok(line)).expect("JSON")
+    }
+}
+
+fn last_word(text: &str) -> &str {
+    text.split_whitespace().last().unwrap_or_default()
+}
+
+#[test]
+fn push_says_what_it_does_and_pull_brings_it_back() {
+    let scene = Scene::new();
+    let line = scene.line("push R/samples/artifact:readme,v2 --artifact-type readme/example ./readme.md:text/markdown ./details");
+    let run = scene.oras.run(&line);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let digest = last_word(&run.stdout).to_owned();
+    let expected = format!(
+        "Pushed [registry] R/samples/artifact:readme\nTagged v2\nArtifactType: readme/example\nDigest: {digest}\n"
+    );
+    assert_eq!(run.stdout, scene.line(&expected));
+    assert!(run.stderr.starts_with("Preparing readme.md\nPreparing details\n"), "{}", run.stderr);
+    for status in ["Uploading 2fdeac43552b readme.md\n", "Uploaded  2fdeac43552b readme.md\n"] {
+        assert!(run.stderr.contains(status), "{}", run.stderr);
+    }
+    let pulled = scene.ok("pull -o out R/samples/artifact:v2");
+    assert_eq!(pulled, scene.line(&format!("Pulled [registry] R/samples/artifact:v2\nDigest: {digest}\n")));
+    let read = |name: &str| std::fs::read_to_string(scene.oras.work().join(name)).expect(name);
+    assert_eq!(read("out/readme.md"), "Readme Content\n");
+    assert_eq!(read("out/details/a.md"), "Detailed Content\n");
+    let files = scene.json("pull -o out --format json R/samples/artifact:v2");
+    assert_eq!(files["files"][0]["digest"], README);
+    let paths: Vec<&str> =
+        files["files"].as_array().expect("a list").iter().filter_map(|f| f["path"].as_str()).collect();
+    assert!(paths[0].ends_with("/out/readme.md") && paths[1].ends_with("/out/details/"), "{paths:?}");
+    assert_eq!(scene.ok("pull --include *.md -o - R/samples/artifact:v2"), "Readme Content\n");
+    let kept = scene.oras.run(&scene.line("pull -k -o out R/samples/artifact:v2"));
+    assert!(kept.stderr.contains("exists already and is kept"), "{}", kept.stderr);
+}
+
+#[test]
+fn the_same_files_make_the_same_artifact_when_asked() {
+    let scene = Scene::new();
+    let digest = |tag: &str| {
+        last_word(&scene.ok(&format!("push --reproducible R/a:{tag} readme.md details"))).to_owned()
+    };
+    let first = digest("1");
+    scene.oras.write("details/a.md", "Detailed Content\n");
+    assert_eq!(digest("2"), first);
+    let described = scene.json("push --reproducible --format json R/a:3,4 readme.md details");
+    assert_eq!(described["digest"], first.as_str());
+    let tags = described["referenceAsTags"].as_array().expect("a list");
+    assert_eq!(tags.len(), 2);
+    let template = scene.line("push --reproducible R/a:5 readme.md details");
+    let mut words: Vec<&str> = template.split_whitespace().collect();
+    words.extend(["--format", "go-template={{.digest}} {{len .referenceAsTags}}"]);
+    let run = scene.oras.run_words(&words, "");
+    assert_eq!(run.stdout, format!("{first} 1"), "{}", run.stderr);
+}
+
+#[test]
+fn standard_input_becomes_a_file_and_a_file_standard_output() {
+    let scene = Scene::new();
+    let line = scene.line("push --stdin-name s.txt --stdin-type text/plain R/s:1 -");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let run = scene.oras.run_words(&words, "from standard input");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(scene.ok("pull -o - R/s:1"), "from standard input");
+    let manifest = scene.json("manifest fetch R/s:1");
+    assert_eq!(manifest["layers"][0]["mediaType"], "text/plain");
+}
+
+#[test]
+fn referrers_are_discovered_copied_and_deleted_with_their_subject() {
+    let scene = Scene::new();
+    let image = last_word(&scene.ok("push R/app:v1 readme.md")).to_owned();
+    let attach = |reference: &str, kind: &str| {
+        last_word(&scene.ok(&format!("attach --artifact-type {kind} -a k={kind} {reference} readme.md")))
+            .to_owned()
+    };
+    let sbom = attach("R/app:v1", "sbom/example");
+    let attached = scene.ok("attach --artifact-type signature/example -a n=1 R/app:v1");
+    assert!(
+        attached.starts_with(&scene.line(&format!("Attached to [registry] R/app@{image}\nDigest: "))),
+        "{attached}"
+    );
+    let signature = attach(&format!("R/app@{sbom}"), "signature/example");
+
+    let tree = scene.ok("discover R/app:v1");
+    assert!(tree.starts_with(&scene.line(&format!("R/app@{image}\n"))), "{tree}");
+    // The signature of the SBOM hangs below it, wherever that is.
+    let below = tree.split(&sbom).nth(1).unwrap_or_default();
+    let signed = below.lines().find(|line| line.contains(&signature)).unwrap_or_default();
+    assert!(signed.contains("        └── sha256:") || signed.contains("            └── "), "{tree}");
+    let deprecated = scene.json("discover -o json --artifact-type sbom/example R/app:v1");
+    assert_eq!(deprecated["manifests"][0]["digest"], sbom.as_str());
+    let today = scene.json("discover --format json --depth 1 R/app:v1");
+    assert!(today.get("manifests").is_none());
+    assert_eq!(today["referrers"].as_array().map(Vec::len), Some(2));
+
+    let copied = scene.ok("cp -r R/app:v1 R/staging/app:v1,v2");
+    let expected =
+        format!("Copied [registry] R/app:v1 => [registry] R/staging/app:v1\nTagged v2\nDigest: {image}\n");
+    assert_eq!(copied, scene.line(&expected));
+    assert!(scene.ok("discover R/staging/app:v1").contains(&signature));
+    scene.ok("cp -r --exclude-referrer-type sbom/example R/app:v1 R/less/app:v1");
+    let less = scene.ok("discover R/less/app:v1");
+    assert!(less.contains("signature/example") && !less.contains("sbom/example"), "{less}");
+
+    let run = scene.oras.run_words(
+        &scene.line("manifest delete --recursive R/staging/app:v1").split(' ').collect::<Vec<_>>(),
+        "n\n",
+    );
+    assert_eq!((run.code, run.stdout.as_str()), (0, "Operation cancelled.\n"));
+    assert!(run.stderr.contains("in this order:\n") && run.stderr.contains(&sbom), "{}", run.stderr);
+    let deleted = scene.ok("manifest delete -f --recursive R/staging/app:v1");
+    assert!(deleted.ends_with(&scene.line("Deleted [registry] R/staging/app:v1\n")), "{deleted}");
+    assert_eq!(scene.ok("manifest delete -f R/staging/app:v1"), scene.line("Missing R/staging/app:v1\n"));
+}
+
+#[test]
+fn tags_come_and_go() {
+    let scene = Scene::new();
+    let digest = last_word(&scene.ok("push R/t:v1 readme.md")).to_owned();
+    let tagged = scene.ok("tag R/t:v1 v2 v3");
+    assert!(tagged.starts_with(&scene.line(&format!("Tagging [registry] R/t@{digest}\n"))), "{tagged}");
+    assert_eq!(scene.ok("repo tags R/t"), "v1\nv2\nv3\n");
+    assert_eq!(
+        scene.ok("tag rm R/t:v1,v2"),
+        scene.line("Untagged [registry] R/t:v1\nUntagged [registry] R/t:v2\n")
+    );
+    assert_eq!(scene.json("repo tags --format json R/t"), serde_json::json!({"tags": ["v3"]}));
+    assert_eq!(scene.ok("resolve R/t:v3"), format!("{digest}\n"));
+    assert_eq!(scene.ok("resolve -l R/t:v3"), scene.line(&format!("R/t@{digest}\n")));
+    scene.oras.fails(
+        &scene.line("resolve R/t:v1"),
+        &scene.line("Error response from registry: failed to resolve digest: R/t:v1: not found"),
+    );
+    assert!(scene.ok("repo ls R/").lines().any(|name| name == "t"));
+}
+
+#[test]
+fn blobs_and_manifests_by_themselves() {
+    let scene = Scene::new();
+    let pushed = scene.ok("blob push R/b readme.md");
+    assert_eq!(pushed, scene.line(&format!("Pushed: [registry] R/b\nDigest: {README}\n")));
+    assert_eq!(scene.ok(&format!("blob fetch -o - R/b@{README}")), "Readme Content\n");
+    assert_eq!(
+        scene.ok(&format!("blob fetch --descriptor R/b@{README}")),
+        format!(r#"{{"mediaType":"application/octet-stream","digest":"{README}","size":15}}"#)
+    );
+    scene.ok("push R/b:v1 readme.md");
+    let bytes = scene.ok("manifest fetch R/b:v1");
+    assert!(!bytes.ends_with('\n'));
+    scene.oras.write("m.json", &bytes);
+    let again = scene.ok("manifest push R/b:again m.json");
+    assert!(again.starts_with(&scene.line("Pushed: [registry] R/b:again\nDigest: sha256:")), "{again}");
+    assert_eq!(scene.ok("manifest fetch R/b:again"), bytes);
+    assert_eq!(scene.ok("manifest fetch --pretty R/b:again").lines().nth(1), Some("  \"schemaVersion\": 2,"));
+    assert_eq!(scene.json("manifest fetch --format json R/b:v1")["content"]["schemaVersion"], 2);
+    assert_eq!(scene.ok("manifest fetch-config R/b:v1"), "{}");
+    let deleted = scene.ok(&format!("blob delete -f R/b@{README}"));
+    assert_eq!(deleted, scene.line(&format!("Deleted [registry] R/b@{README}\n")));
+}
+
+#[test]
+fn indexes_are_made_and_changed() {
+    let scene = Scene::new();
+    scene.ok("push --artifact-platform linux/amd64 R/i:amd readme.md");
+    scene.ok("push --artifact-platform linux/arm64 R/i:arm details");
+    let created = scene.ok("manifest index create -a k=v R/i:all,latest amd arm");
+    assert!(
+        created.starts_with(&scene.line("Pushed    [registry] R/i:all\nTagged latest\nDigest: ")),
+        "{created}"
+    );
+    let index = scene.json("manifest fetch R/i:all");
+    assert_eq!(index["manifests"][1]["platform"]["architecture"], "arm64");
+    let arm = index["manifests"][1]["digest"].as_str().expect("a digest").to_owned();
+    assert_eq!(scene.ok("resolve --platform linux/arm64 R/i:all"), format!("{arm}\n"));
+    scene.ok(&format!("manifest index update R/i:all --remove {arm}"));
+    assert_eq!(scene.json("manifest fetch R/i:all")["manifests"].as_array().map(Vec::len), Some(1));
+    assert_eq!(scene.ok("manifest index update R/i:all"), "Nothing to update as no change is requested\n");
+    scene.ok("cp --platform linux/amd64,linux/arm64 R/i:latest --to-oci-layout lay:both");
+    assert_eq!(scene.ok("repo tags --oci-layout lay"), "both\n");
+}
+
+#[test]
+fn a_repository_goes_into_an_archive_and_comes_back() {
+    let scene = Scene::new();
+    scene.ok("push R/old:v1,v2 readme.md");
+    scene.ok("attach --artifact-type sbom/example -a k=v R/old:v1");
+    let backup = scene.ok("backup --include-referrers -o old.tar R/old");
+    assert!(
+        backup
+            .starts_with(&scene.line("Found 2 tag(s) in R/old: v1, v2\nPulled tag v1 with 1 referrer(s)\n")),
+        "{backup}"
+    );
+    let dry = scene.ok("restore --input old.tar --dry-run R/new");
+    assert!(
+        dry.contains("Dry run: would push tag v2 with 1 referrer(s)\n")
+            && dry.ends_with("(no data pushed)\n"),
+        "{dry}"
+    );
+    let restored = scene.ok("restore --input old.tar R/new");
+    assert!(restored.contains("Pushed tag v1 with 1 referrer(s)\n"), "{restored}");
+    assert_eq!(scene.ok("discover R/new:v1").lines().nth(1), Some("└── sbom/example"));
+}
+
+#[test]
+fn references_complete_from_the_registry() {
+    let scene = Scene::new();
+    scene.ok("push R/demo/app:v1,v2 readme.md");
+    assert_eq!(scene.ok("__complete pull R/demo/"), scene.line("R/demo/app\n:6\n"));
+    assert_eq!(scene.ok("__complete pull R/demo/app:v"), scene.line("R/demo/app:v1\nR/demo/app:v2\n:6\n"));
+    assert!(scene.ok("__complete pus").starts_with("push\tPush files"));
+}
+
+#[test]
+fn the_debug_log_has_the_known_form() {
+    let scene = Scene::new();
+    let run = scene.oras.run(&scene.line("repo tags -d -H X-Secret:hidden R/nothing"));
+    assert!(run.stderr.contains("][DEBUG]: --> Request #0\n> Request URL: \"http://"), "{}", run.stderr);
+    assert!(run.stderr.contains("> Request method: \"GET\"\n> Request headers:\n"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("   \"X-Secret\": \"*****\"\n") && !run.stderr.contains("hidden"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("< Response Status: \"404 Not Found\"\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("Error response from registry: name unknown: "), "{}", run.stderr);
+}
