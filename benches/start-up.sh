@@ -2,7 +2,7 @@
 # How long the program takes to say its version. Goal: under 10 ms.
 . "$(dirname "$0")/lib.sh"
 need hyperfine
-runs=100
+runs=100 shell=none
 begin "Start-up"
 heading
 timed "artifact version" "$tidewaiter artifact version"
