@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_registry"),
     migration!(3, "0003_platform"),
     migration!(4, "0004_access"),
+    migration!(5, "0005_webhooks"),
 ];
 
 const CREATE_VERSIONS: &str =

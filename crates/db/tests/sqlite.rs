@@ -55,7 +55,8 @@ async fn a_newer_database_is_not_touched() {
 #[tokio::test]
 async fn reads_cannot_write() {
     let temp = TempDb::new().await;
-    let sql = "INSERT INTO registry_cursors (reader, sequence) VALUES ('a', 1) RETURNING reader";
+    let sql =
+        "INSERT INTO registry_cursors (reader, sequence, leased_until) VALUES ('a', 1, 0) RETURNING reader";
     temp.db.fetch_all(sql, args![]).await.expect_err("the read pool only reads");
 }
 

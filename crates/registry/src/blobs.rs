@@ -5,6 +5,7 @@
 //! database says which object holds a digest. So the garbage collector can remove an object after its row is
 //! gone without ever hitting the object of a newer upload of the same content.
 
+mod listing;
 mod reading;
 mod staging;
 
@@ -140,6 +141,20 @@ impl BlobStore {
             },
             Backend::Remote { .. } => Ok(true),
         }
+    }
+
+    /// The store answers.
+    pub(crate) async fn check(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Local(directory) => {
+                tokio::fs::metadata(directory).await.map_err(file_error("look into", directory))?;
+            }
+            Backend::Remote { store, prefix } => {
+                let first = store.list(Some(prefix)).next().await;
+                first.transpose().map_err(failed("list", prefix.as_ref()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes an object; one that is not there is no error.

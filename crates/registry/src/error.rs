@@ -110,6 +110,22 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A webhook's settings cannot be used.
+    #[error("the webhook {name} cannot be used: {reason}")]
+    Webhook {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate or a key cannot be used.
+    #[error("cannot use {} for TLS: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A background thread ended without an answer.
     #[error("a task of the registry stopped: {source}")]
     Task {
@@ -131,10 +147,14 @@ impl Error {
             },
             Self::BlobFile { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    ErrorKind::Full
+                }
                 _ => ErrorKind::Internal,
             },
-            Self::BlobUrl { .. } | Self::Htpasswd(_) => ErrorKind::Config,
+            Self::BlobUrl { .. } | Self::Htpasswd(_) | Self::Webhook { .. } | Self::Tls { .. } => {
+                ErrorKind::Config
+            }
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::InvalidName { .. }

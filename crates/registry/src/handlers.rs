@@ -7,18 +7,23 @@ mod acr;
 mod blobs;
 mod catalog;
 mod manifests;
+mod operations;
 mod referrers;
 mod tags;
 mod uploads;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName};
-use axum::http::{Method, StatusCode, request};
-use axum::routing::any;
+use axum::http::{Method, StatusCode, Version, request};
+use axum::middleware;
+use axum::routing::{any, get};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use serde_json::json;
 
 use crate::access::{Caller, Need, Right, oauth2};
@@ -32,6 +37,10 @@ type Answer = Result<ApiResponse, ApiError>;
 
 /// Tells clients that this is a registry.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// How much of an unwanted body is read, and for how long.
+const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A request, read as far as all handlers need it.
 pub(crate) struct Call {
@@ -92,30 +101,63 @@ impl Call {
     }
 }
 
-/// Everything under `/v2/`.
+/// All paths of the registry.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v2", any(dispatch))
         .route("/v2/", any(dispatch))
         .route("/v2/{*rest}", any(dispatch))
         .route("/acr/v1/{*rest}", any(acr::dispatch))
+        .route("/healthz", get(operations::health))
+        .route("/readyz", get(operations::readiness))
+        .route("/metrics", get(operations::metrics))
         .with_state(Arc::clone(&shared))
         .merge(oauth2::router(Arc::clone(&shared.access)))
+        .layer(middleware::from_fn_with_state(shared, operations::record))
 }
 
 async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiResponse {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let method = parts.method.clone();
+    let version = parts.version;
+    let expects_leave = parts.headers.contains_key(header::EXPECT);
     let route = Route::parse(parts.uri.path().trim_start_matches("/v2").trim_start_matches('/'));
+    let mut user = None;
     let answer = async {
         let route = route?.ok_or_else(ApiError::not_found)?;
         let call = Call::admit(shared, parts, &need(&route, &method)).await?;
-        handle(&call, body, route).await
+        user = call.caller.name().map(str::to_owned);
+        handle(&call, &mut body, route).await
     }
     .await;
     let mut response = answer.unwrap_or_else(ApiError::into_response);
+    if let Some(user) = user {
+        response.extensions_mut().insert(operations::UserName(user));
+    }
     set(&mut response, API_VERSION, "registry/2.0");
+    // A client that still sends may see its connection break before it sees our answer. One that asked for leave
+    // to send has not been given it.
+    if !expects_leave {
+        drain(&mut body).await;
+    }
+    if !body.is_end_stream() && version < Version::HTTP_2 {
+        set(&mut response, header::CONNECTION, "close");
+    }
     response
+}
+
+/// Reads what is left of a body that an answer did not need, if it is not much.
+async fn drain(body: &mut Body) {
+    let rest = async {
+        let mut size = 0;
+        while size < DRAIN_LIMIT
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            size += frame.data_ref().map_or(0, bytes::Bytes::len);
+        }
+    };
+    // What takes longer is not worth waiting for.
+    let _ = tokio::time::timeout(DRAIN_PATIENCE, rest).await;
 }
 
 /// What somebody must be allowed to be answered.
@@ -136,7 +178,7 @@ fn need(route: &Route, method: &Method) -> Need {
     Need::Repository(name.clone(), right)
 }
 
-async fn handle(call: &Call, body: Body, route: Route) -> Answer {
+async fn handle(call: &Call, body: &mut Body, route: Route) -> Answer {
     let method = call.method.clone();
     if !call.is_read() {
         check_writable(call)?;

@@ -18,10 +18,12 @@
 pub mod access;
 mod blobs;
 mod cache;
+mod collect;
 mod error;
 mod events;
 mod handlers;
 mod metadata;
+mod metrics;
 mod options;
 mod registry;
 mod repository;
@@ -30,15 +32,18 @@ mod route;
 mod server;
 mod sql;
 mod uploads;
+mod webhooks;
 
 pub use blobs::BlobStore;
+pub use collect::{CollectOptions, Collected};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Action, Event, Origin};
 pub use metadata::{ChangeableAttributes, ManifestDetails};
 pub use options::{Anonymous, Challenge, Clock, Options};
 pub use registry::Registry;
 pub use repository::Repository;
-pub use server::{ClientAddress, ServeOptions, serve};
+pub use server::{ClientAddress, ServeOptions, Tls, serve};
+pub use webhooks::{Webhook, WebhookFormat};
 
 /// The statements of this crate by area, for the test that prepares them on both engines.
 pub const STATEMENTS: &[&[(&str, tidewaiter_db::Statement)]] = &[sql::ALL, access::sql::ALL];

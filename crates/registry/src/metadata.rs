@@ -5,6 +5,7 @@
 //! tags never point nowhere, and events are numbered in the order of their commits.
 
 mod blobs;
+pub(crate) mod collect;
 mod details;
 mod manifests;
 mod referrers;
@@ -40,6 +41,12 @@ impl Metadata {
         let mut tx = self.db.begin().await?;
         tx.lock("registry").await?;
         Ok(tx)
+    }
+
+    /// The database answers.
+    pub(crate) async fn check(&self) -> Result<()> {
+        self.db.fetch_optional(sql::REPOSITORY, args![""]).await?;
+        Ok(())
     }
 
     /// Names of repositories that hold manifests, after `last`, in byte order.

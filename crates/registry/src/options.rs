@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::collect::CollectOptions;
+use crate::webhooks::Webhook;
+
 /// Tells the time, in microseconds since 1970.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> i64 + Send + Sync>);
@@ -83,6 +86,12 @@ pub struct Options {
     pub cache_bytes: usize,
     /// A blob that no manifest points at is kept for this long after a client uploaded, mounted or asked for it.
     pub grace: Duration,
+    /// How often [`Registry::upkeep`](crate::Registry::upkeep) collects garbage; `None` is never.
+    pub collect_every: Option<Duration>,
+    /// What it collects then.
+    pub collect: CollectOptions,
+    /// Where events are posted to, by [`Registry::upkeep`](crate::Registry::upkeep).
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Options {
@@ -104,6 +113,9 @@ impl Options {
             upload_patience: Duration::from_secs(3600),
             cache_bytes: 16 * 1024 * 1024,
             grace: Duration::from_secs(24 * 3600),
+            collect_every: None,
+            collect: CollectOptions::default(),
+            webhooks: Vec::new(),
         }
     }
 }

@@ -1,22 +1,31 @@
 //! The registry: what the handlers share, and what the rest of the program calls.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
 use tidewaiter_db::{Db, Wake};
 use tidewaiter_oci::{Digest, RepositoryName};
+use tokio::task::JoinSet;
 
 use crate::access::{Access, ScopeMaps, Tokens};
 use crate::blobs::BlobStore;
 use crate::cache::ByteCache;
+use crate::collect::{self, CollectOptions, Collected};
 use crate::error::Result;
 use crate::events::{self, Event};
 use crate::handlers;
 use crate::metadata::{ListQuery, ManifestDetails, Metadata, Order};
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::repository::Repository;
 use crate::uploads::Uploads;
+use crate::webhooks::Runner;
+
+/// How often idle uploads are looked for.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// A registry. Clones share everything.
 #[derive(Debug, Clone)]
@@ -32,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: BlobStore,
     pub(crate) uploads: Uploads,
     pub(crate) cache: ByteCache,
+    pub(crate) metrics: Metrics,
     pub(crate) options: Options,
 }
 
@@ -45,6 +55,7 @@ impl Registry {
             blobs,
             uploads: Uploads::new(options.max_uploads),
             cache: ByteCache::new(options.cache_bytes),
+            metrics: Metrics::new(),
             options,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -80,6 +91,38 @@ impl Registry {
         }
     }
 
+    /// Does what has to be done now and then, until it is dropped: ends idle uploads, collects garbage, posts
+    /// events. The binary runs it beside the server. Fails at once when a webhook's settings are wrong.
+    pub async fn upkeep(&self) -> Result<Infallible> {
+        let mut tasks = JoinSet::new();
+        for webhook in &self.shared.options.webhooks {
+            let runner = Runner::new(Arc::clone(&self.shared), webhook.clone())?;
+            runner.register().await?;
+            tasks.spawn(runner.run());
+        }
+        let mut sweep = tokio::time::interval(SWEEP);
+        // An interval's first tick comes at once, and garbage can wait.
+        let every = self.shared.options.collect_every.unwrap_or(Duration::MAX);
+        let mut collecting = Box::pin(tokio::time::sleep(every));
+        loop {
+            tokio::select! {
+                _ = sweep.tick() => self.shared.end_idle_uploads(),
+                () = &mut collecting => {
+                    match self.collect(self.shared.options.collect).await {
+                        Ok(collected) => tracing::info!(?collected, "collected garbage"),
+                        Err(error) => tracing::warn!(%error, "cannot collect garbage"),
+                    }
+                    collecting = Box::pin(tokio::time::sleep(every));
+                }
+            }
+        }
+    }
+
+    /// Collects garbage, while clients push and pull.
+    pub async fn collect(&self, options: CollectOptions) -> Result<Collected> {
+        collect::collect(&self.shared, options).await
+    }
+
     /// Manages scope maps.
     #[must_use]
     pub fn scope_maps(&self) -> ScopeMaps {
@@ -110,6 +153,16 @@ impl Shared {
     /// The time, in microseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.options.clock.now()
+    }
+
+    /// Ends uploads that nobody has touched for too long.
+    fn end_idle_uploads(&self) {
+        let patience = i64::try_from(self.options.upload_patience.as_micros()).unwrap_or(i64::MAX);
+        let ended = self.uploads.end_idle(self.now().saturating_sub(patience));
+        if ended > 0 {
+            tracing::info!(ended, "ended idle uploads");
+        }
+        self.metrics.uploads.set(i64::try_from(self.uploads.count()).unwrap_or(i64::MAX));
     }
 
     /// The bytes of a manifest that was found to be there; `None` when it was deleted meanwhile.

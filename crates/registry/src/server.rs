@@ -1,26 +1,36 @@
-//! Runs a router on a listener: connections, time limits, graceful shutdown.
+//! Runs a router on a listener: connections, TLS, time limits, graceful shutdown.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{HeaderValue, header};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
+
+use crate::error::{Error, Result};
 
 /// How connections are served.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
+    /// Speak TLS.
+    pub tls: Option<Tls>,
     /// Most connections at one time; more wait to be accepted.
     pub connections: usize,
-    /// How long a client may take to send the head of a request.
+    /// How long a client may take for the TLS handshake, and for the head of a request.
     pub header_patience: Duration,
     /// How long requests under way may take to end when the server shuts down.
     pub shutdown_patience: Duration,
@@ -29,10 +39,41 @@ pub struct ServeOptions {
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
+            tls: None,
             connections: 4096,
             header_patience: Duration::from_secs(60),
             shutdown_patience: Duration::from_secs(30),
         }
+    }
+}
+
+/// A certificate and its key.
+#[derive(Clone)]
+pub struct Tls(TlsAcceptor);
+
+impl Tls {
+    /// Reads a certificate chain and a private key in PEM. The process must have chosen its `rustls` provider.
+    pub fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
+        let wrong = |path: &Path, reason: String| Error::Tls { path: path.to_owned(), reason };
+        let chain = CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| wrong(certificate, error.to_string()))?;
+        if chain.is_empty() {
+            return Err(wrong(certificate, "there is no certificate in it".to_owned()));
+        }
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
+        let mut config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, private)
+            .map_err(|error| wrong(certificate, error.to_string()))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
     }
 }
 
@@ -48,10 +89,7 @@ pub async fn serve(
     options: &ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_patience);
-    builder.http2().timer(TokioTimer::new()).adaptive_window(true).max_concurrent_streams(128);
-    let builder = Arc::new(builder);
+    let server = Arc::new(Server::new(router, options));
     let connections = Arc::new(Semaphore::new(options.connections));
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -67,21 +105,10 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, address)) => {
-                let watcher = graceful.watcher();
-                let (builder, router) = (Arc::clone(&builder), router.clone());
+                let (server, watcher) = (Arc::clone(&server), graceful.watcher());
                 tokio::spawn(async move {
                     let _permit = permit;
-                    // Small answers must not wait for more to send.
-                    let _ = stream.set_nodelay(true);
-                    let service = router.map_request(move |mut request: Request<Incoming>| {
-                        request.extensions_mut().insert(ClientAddress(address));
-                        request
-                    });
-                    let service = TowerToHyperService::new(service);
-                    let connection = builder.serve_connection(TokioIo::new(stream), service);
-                    if let Err(error) = watcher.watch(connection.into_owned()).await {
-                        tracing::debug!(%address, error, "a connection ended with an error");
-                    }
+                    server.accept(stream, address, watcher).await;
                 });
             }
             Err(error) => {
@@ -94,5 +121,58 @@ pub async fn serve(
     drop(listener);
     if tokio::time::timeout(options.shutdown_patience, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests that did not end in time were cut off");
+    }
+}
+
+/// What all connections share.
+struct Server {
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    tls: Option<TlsAcceptor>,
+    patience: Duration,
+}
+
+impl Server {
+    fn new(router: Router, options: &ServeOptions) -> Self {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_patience);
+        builder.http2().timer(TokioTimer::new()).adaptive_window(true).max_concurrent_streams(128);
+        let tls = options.tls.clone().map(|tls| tls.0);
+        Self { router, builder, tls, patience: options.header_patience }
+    }
+
+    async fn accept(&self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
+        // Small answers must not wait for more to send.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else { return self.run(stream, address, watcher, "http").await };
+        match tokio::time::timeout(self.patience, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.run(stream, address, watcher, "https").await,
+            Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+        }
+    }
+
+    async fn run<S>(&self, stream: S, address: SocketAddr, watcher: Watcher, scheme: &'static str)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = self.router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ClientAddress(address));
+            // HTTP/2 has the host in another place, where the handlers do not look.
+            if let Some(authority) = request.uri().authority()
+                && let Ok(host) = HeaderValue::from_str(authority.as_str())
+            {
+                request.headers_mut().entry(header::HOST).or_insert(host);
+            }
+            // A proxy in front of us knows better how the client came.
+            let forwarded = request.headers_mut().entry("x-forwarded-proto");
+            forwarded.or_insert(HeaderValue::from_static(scheme));
+            request
+        });
+        let service = TowerToHyperService::new(service);
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection.into_owned()).await {
+            tracing::debug!(%address, error, "a connection ended with an error");
+        }
     }
 }

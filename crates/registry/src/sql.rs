@@ -30,10 +30,7 @@ tidewaiter_db::statements! {
     LINK = "
         INSERT INTO registry_links (repository_id, digest, seen_at) VALUES ($1, $2, $3)
         ON CONFLICT (repository_id, digest) DO UPDATE SET seen_at = excluded.seen_at";
-    SEEN = "
-        UPDATE registry_links SET seen_at = $3 WHERE repository_id = $1 AND digest = $2
-        AND NOT EXISTS (SELECT 1 FROM registry_references AS f
-            WHERE f.repository_id = registry_links.repository_id AND f.target = registry_links.digest)";
+    SEEN = "UPDATE registry_links SET seen_at = $3 WHERE repository_id = $1 AND digest = $2";
     UNLINK = "
         DELETE FROM registry_links WHERE digest = $2
         AND repository_id = (SELECT id FROM registry_repositories WHERE name = $1)";
@@ -174,4 +171,65 @@ tidewaiter_db::statements! {
         JOIN registry_tags AS t ON t.repository_id = r.id WHERE r.name = $1 AND t.name = $2";
     ALL_DIGESTS = "SELECT digest FROM registry_manifests WHERE repository_id = $1 ORDER BY digest";
     ALL_TAGS = "SELECT name FROM registry_tags WHERE repository_id = $1 ORDER BY name";
+
+    // Collecting garbage: candidates are found by reading, and looked at again by the statement that deletes.
+    UNUSED_LINKS = "
+        SELECT l.repository_id, l.digest FROM registry_links AS l
+        WHERE l.seen_at < $1 AND (l.repository_id > $2 OR (l.repository_id = $2 AND l.digest > $3))
+        AND NOT EXISTS (SELECT 1 FROM registry_references AS f
+            WHERE f.repository_id = l.repository_id AND f.target = l.digest)
+        ORDER BY l.repository_id, l.digest LIMIT $4";
+    DELETE_UNUSED_LINK = "
+        DELETE FROM registry_links WHERE repository_id = $1 AND digest = $2 AND seen_at < $3
+        AND NOT EXISTS (SELECT 1 FROM registry_references AS f
+            WHERE f.repository_id = registry_links.repository_id AND f.target = registry_links.digest)";
+    UNLINKED_BLOBS = "
+        SELECT b.digest FROM registry_blobs AS b WHERE b.digest > $1
+        AND NOT EXISTS (SELECT 1 FROM registry_links AS l WHERE l.digest = b.digest)
+        ORDER BY b.digest LIMIT $2";
+    DELETE_UNLINKED_BLOB = "
+        DELETE FROM registry_blobs WHERE digest = $1
+        AND NOT EXISTS (SELECT 1 FROM registry_links AS l WHERE l.digest = registry_blobs.digest)
+        RETURNING size, object";
+    // Referrers go with their subjects, and the manifests of an index after the index.
+    UNTAGGED_MANIFESTS = "
+        SELECT r.name, m.digest FROM registry_manifests AS m
+        JOIN registry_repositories AS r ON r.id = m.repository_id
+        WHERE m.updated_at < $1 AND m.subject IS NULL
+        AND NOT EXISTS (SELECT 1 FROM registry_tags AS t
+            WHERE t.repository_id = m.repository_id AND t.digest = m.digest)
+        AND NOT EXISTS (SELECT 1 FROM registry_references AS f
+            WHERE f.repository_id = m.repository_id AND f.target = m.digest)
+        ORDER BY r.name, m.digest LIMIT $2";
+    IS_UNTAGGED = "
+        SELECT m.repository_id FROM registry_manifests AS m
+        JOIN registry_repositories AS r ON r.id = m.repository_id
+        WHERE r.name = $1 AND m.digest = $2 AND m.updated_at < $3 AND m.subject IS NULL
+        AND NOT EXISTS (SELECT 1 FROM registry_tags AS t
+            WHERE t.repository_id = m.repository_id AND t.digest = m.digest)
+        AND NOT EXISTS (SELECT 1 FROM registry_references AS f
+            WHERE f.repository_id = m.repository_id AND f.target = m.digest)";
+    DELETE_EMPTY_REPOSITORIES = "
+        DELETE FROM registry_repositories WHERE updated_at < $1
+        AND NOT EXISTS (SELECT 1 FROM registry_manifests AS m WHERE m.repository_id = registry_repositories.id)
+        AND NOT EXISTS (SELECT 1 FROM registry_links AS l WHERE l.repository_id = registry_repositories.id)";
+    UNKNOWN_OBJECTS = sqlite "
+        SELECT value FROM json_each($1) WHERE value NOT IN (SELECT object FROM registry_blobs)",
+    postgres "
+        SELECT value FROM json_array_elements_text(CAST($1 AS json)) AS value
+        WHERE value NOT IN (SELECT object FROM registry_blobs)";
+
+    // Readers of the outbox that are ours.
+    BEGIN_READER = "
+        INSERT INTO registry_cursors (reader, sequence, leased_until)
+        SELECT CAST($1 AS TEXT), COALESCE(MAX(sequence), 0), 0 FROM registry_events WHERE true
+        ON CONFLICT (reader) DO NOTHING";
+    LEASE_READER = "
+        UPDATE registry_cursors SET owner = $2, leased_until = $3
+        WHERE reader = $1 AND (leased_until < $4 OR owner = $2) RETURNING sequence";
+    ADVANCE_READER = "UPDATE registry_cursors SET sequence = $3 WHERE reader = $1 AND owner = $2";
+    // A manifest that loses a tag has been changed just now.
+    TOUCH_TAGGED = "
+        UPDATE registry_manifests SET updated_at = $4 WHERE repository_id = $1 AND digest <> $3
+        AND digest = (SELECT digest FROM registry_tags WHERE repository_id = $1 AND name = $2)";
 }

@@ -58,9 +58,14 @@ impl Uploads {
         Some(session)
     }
 
+    /// How many sessions there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// There is room for another session.
     pub(crate) fn has_room(&self) -> bool {
-        self.lock().len() < self.limit
+        self.count() < self.limit
     }
 
     /// A session of a repository.

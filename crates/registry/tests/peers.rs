@@ -1,5 +1,6 @@
 //! The registry and programs that others wrote: PostgreSQL under it, skopeo in front of it.
 
+#[path = "http/server.rs"]
 mod server;
 
 use std::path::Path;

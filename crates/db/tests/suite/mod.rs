@@ -58,7 +58,7 @@ async fn transactions_keep_all_or_nothing(db: &Db, other: &Db) {
         let sql = "SELECT COUNT(*) FROM registry_cursors";
         db.fetch_one(sql, args![]).await.expect("a row").i64(0).expect("a count")
     };
-    let insert = "INSERT INTO registry_cursors (reader, sequence) VALUES ($1, $2)";
+    let insert = "INSERT INTO registry_cursors (reader, sequence, leased_until) VALUES ($1, $2, 0)";
     let mut tx = db.begin().await.expect("begins");
     tx.execute(insert, args!["a", 1_i64]).await.expect("inserts");
     assert_eq!(count(other).await, 0, "not visible before the commit");
@@ -71,7 +71,7 @@ async fn transactions_keep_all_or_nothing(db: &Db, other: &Db) {
 }
 
 async fn a_unique_rule_is_a_conflict(db: &Db) {
-    let insert = "INSERT INTO registry_cursors (reader, sequence) VALUES ($1, $2)";
+    let insert = "INSERT INTO registry_cursors (reader, sequence, leased_until) VALUES ($1, $2, 0)";
     let error = db.execute(insert, args!["b", 2_i64]).await.expect_err("b is there");
     assert!(error.is_conflict(), "{error}");
     let error = db.execute("SELECT nonsense", args![]).await.expect_err("no such column");

@@ -44,7 +44,7 @@ pub(super) async fn get(call: &Call, name: &RepositoryName, digest: &Digest) -> 
 }
 
 /// `HEAD …/blobs/<digest>`. A client that is told that the blob is there will not send it: so its file is looked
-/// for, and the blob's grace period starts anew when nothing points at it yet.
+/// for, and the blob's grace period starts anew when half of it is over.
 pub(super) async fn head(call: &Call, name: &RepositoryName, digest: &Digest) -> Answer {
     let shared = &call.shared;
     let unknown = || ApiError::blob_unknown(digest);

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use tidewaiter_oci::manifest::{InvalidManifest, MAX_MANIFEST_SIZE};
@@ -20,8 +20,6 @@ const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// Most tags that one push can set by query parameters.
 const MOST_TAGS: usize = 100;
-/// A manifest that is too large is read up to here before it is refused, so that the client hears why.
-const DRAIN_LIMIT: usize = 32 * 1024 * 1024;
 /// Configurations up to this many bytes are looked into for the platform.
 const CONFIG_LIMIT: u64 = 1024 * 1024;
 
@@ -50,9 +48,9 @@ pub(super) async fn get(call: &Call, name: &RepositoryName, target: &Target) -> 
 }
 
 /// `PUT …/manifests/<reference>?tag=`
-pub(super) async fn put(call: &Call, body: Body, name: &RepositoryName, target: Target) -> Answer {
+pub(super) async fn put(call: &Call, body: &mut Body, name: &RepositoryName, target: Target) -> Answer {
     let tags = requested_tags(call, &target)?;
-    let bytes = read_manifest(call, body).await?;
+    let bytes = read_manifest(body).await?;
     let manifest = parse(call, &target, bytes)?;
     let origin = call.origin();
     let request = PushRequest {
@@ -72,6 +70,7 @@ pub(super) async fn put(call: &Call, body: Body, name: &RepositoryName, target: 
             return Err(ApiError::new(StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message).detail(detail));
         }
     }
+    call.shared.metrics.stored_bytes.inc_by(manifest.descriptor.size);
     call.shared.cache.insert(manifest.digest(), manifest.bytes.clone());
     let mut response = empty(StatusCode::CREATED);
     set(&mut response, header::LOCATION, format!("/v2/{name}/manifests/{}", manifest.digest()));
@@ -128,40 +127,20 @@ fn requested_tags(call: &Call, target: &Target) -> Result<Vec<TagName>, ApiError
 }
 
 /// The bytes, if they are not too many.
-async fn read_manifest(call: &Call, body: Body) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("manifests over {MAX_MANIFEST_SIZE} bytes are not taken");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", message)
-    };
-    let length = call.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| length > DRAIN_LIMIT as u64) {
-        return Err(too_large());
-    }
-    let mut body = Limited::new(body, DRAIN_LIMIT);
+async fn read_manifest(body: &mut Body) -> Result<Bytes, ApiError> {
     let mut bytes = Vec::new();
-    let mut size = 0;
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            return Err(if size > MAX_MANIFEST_SIZE {
-                too_large()
-            } else {
-                ApiError::new(
-                    StatusCode::BAD_REQUEST,
-                    "MANIFEST_INVALID",
-                    "the manifest was cut off on its way",
-                )
-            });
+        let cut_off = |_| {
+            ApiError::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", "the manifest was cut off on its way")
         };
-        if let Ok(data) = frame.into_data() {
-            size += data.len() as u64;
-            if size <= MAX_MANIFEST_SIZE {
-                bytes.extend_from_slice(&data);
-            } else {
-                bytes = Vec::new();
-            }
+        let Ok(data) = frame.map_err(cut_off)?.into_data() else { continue };
+        if (bytes.len() + data.len()) as u64 > MAX_MANIFEST_SIZE {
+            let message = format!("manifests over {MAX_MANIFEST_SIZE} bytes are not taken");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", message));
         }
+        bytes.extend_from_slice(&data);
     }
-    if size > MAX_MANIFEST_SIZE { Err(too_large()) } else { Ok(Bytes::from(bytes)) }
+    Ok(Bytes::from(bytes))
 }
 
 /// The manifest, when it is one, of the type it was sent as and with the digest it was sent to.

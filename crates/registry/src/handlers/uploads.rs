@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderName, StatusCode, header};
+use http_body_util::BodyDataStream;
 use serde_json::json;
 use tidewaiter_oci::{Algorithm, Digest, RepositoryName};
 
@@ -18,15 +19,13 @@ const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uu
 const MOUNT_SOURCES: u32 = 100;
 
 /// `POST …/blobs/uploads/`, with `?mount=&from=`, `?digest=` and the content, or `?digest-algorithm=`
-pub(super) async fn begin(call: &Call, body: Body, name: &RepositoryName) -> Answer {
+pub(super) async fn begin(call: &Call, body: &mut Body, name: &RepositoryName) -> Answer {
     if let Some(text) = call.query("mount") {
         let digest = route::digest(text)?;
         if mount(call, name, &digest).await? {
             return Ok(created(name, &digest));
         }
     }
-    let patience = i64::try_from(call.shared.options.upload_patience.as_micros()).unwrap_or(i64::MAX);
-    call.shared.uploads.end_idle(call.shared.now().saturating_sub(patience));
     if !call.shared.uploads.has_room() {
         return Err(too_many());
     }
@@ -54,7 +53,7 @@ pub(super) fn status(call: &Call, name: &RepositoryName, id: &str) -> Answer {
 }
 
 /// `PATCH …/blobs/uploads/<session>`: a chunk with `Content-Range`, or a stream without.
-pub(super) async fn append(call: &Call, body: Body, name: &RepositoryName, id: &str) -> Answer {
+pub(super) async fn append(call: &Call, body: &mut Body, name: &RepositoryName, id: &str) -> Answer {
     let session = find(call, name, id)?;
     let position = chunk_position(call, &session)?;
     add(&session.staged, position, body).await.map_err(|error| refused(error, Some(&session)))?;
@@ -62,7 +61,7 @@ pub(super) async fn append(call: &Call, body: Body, name: &RepositoryName, id: &
 }
 
 /// `PUT …/blobs/uploads/<session>?digest=`, with the last chunk, or all of it, or nothing
-pub(super) async fn finish(call: &Call, body: Body, name: &RepositoryName, id: &str) -> Answer {
+pub(super) async fn finish(call: &Call, body: &mut Body, name: &RepositoryName, id: &str) -> Answer {
     let session = find(call, name, id)?;
     let text = call.query("digest").unwrap_or("");
     let digest = route::digest(text)?;
@@ -147,8 +146,8 @@ fn out_of_order(session: &Session, size: u64) -> ApiError {
         .header(DOCKER_UPLOAD_UUID, session.id.as_str())
 }
 
-async fn add(staged: &Staged, position: u64, body: Body) -> Result<u64, AppendError> {
-    staged.append(position, body.into_data_stream()).await
+async fn add(staged: &Staged, position: u64, body: &mut Body) -> Result<u64, AppendError> {
+    staged.append(position, BodyDataStream::new(body)).await
 }
 
 fn refused(error: AppendError, session: Option<&Session>) -> ApiError {
@@ -184,6 +183,7 @@ async fn keep(
         }
     }
     let object = shared.blobs.keep(staged, digest).await?;
+    shared.metrics.stored_bytes.inc_by(size);
     let added =
         shared.metadata.add_blob(name, digest, size, &object, replaces.as_deref(), shared.now()).await;
     let superfluous = match &added {

@@ -39,7 +39,7 @@ impl Metadata {
         Ok(Some((size(row.i64(0)?), row.text(1)?)))
     }
 
-    /// Starts the grace period of an unused blob anew.
+    /// Starts the grace period of a blob anew.
     pub(crate) async fn blob_seen(&self, blob: &BlobRecord, digest: &Digest, now: i64) -> Result<()> {
         self.db.execute(sql::SEEN, args![blob.repository_id, digest.as_str(), now]).await?;
         Ok(())

@@ -81,6 +81,8 @@ impl Metadata {
         let targets = json_list(request.manifest.successors().into_iter());
         tx.execute(sql::INSERT_REFERENCES, args![repository, digest, targets]).await?;
         for tag in request.tags {
+            let arguments = args![repository, tag.as_str(), digest, request.now];
+            tx.execute(sql::TOUCH_TAGGED, arguments).await?;
             tx.execute(sql::SET_TAG, args![repository, tag.as_str(), digest, request.now]).await?;
         }
         let untagged = request.tags.is_empty().then_some(None);
@@ -111,21 +113,8 @@ impl Metadata {
     ) -> Result<usize> {
         let mut tx = self.begin().await?;
         let Some(repository) = find_repository(&mut tx, name.as_str()).await? else { return Ok(0) };
-        let mut waiting = vec![digest.as_str().to_owned()];
-        let mut deleted = 0;
-        while let Some(digest) = waiting.pop() {
-            // What refers to two deleted manifests is met twice.
-            if !delete_one(&mut tx, name, repository, &digest, origin, now).await? {
-                continue;
-            }
-            deleted += 1;
-            if with_referrers {
-                let rows = tx.fetch_all(sql::DIGESTS_OF_REFERRERS, args![repository, &digest]).await?;
-                for row in &rows {
-                    waiting.push(row.text(0)?);
-                }
-            }
-        }
+        let deleted =
+            delete_cascading(&mut tx, name, repository, digest.as_str(), with_referrers, origin, now).await?;
         if deleted > 0 {
             tx.execute(sql::TOUCH_REPOSITORY, args![repository, now]).await?;
             tx.commit().await?;
@@ -155,6 +144,34 @@ impl Metadata {
         tx.commit().await?;
         Ok(Some((digests, tags)))
     }
+}
+
+/// Deletes a manifest and, when asked, what refers to it. How many manifests were deleted.
+pub(super) async fn delete_cascading(
+    tx: &mut Tx,
+    name: &RepositoryName,
+    repository: i64,
+    digest: &str,
+    with_referrers: bool,
+    origin: Option<&Origin>,
+    now: i64,
+) -> Result<usize> {
+    let mut waiting = vec![digest.to_owned()];
+    let mut deleted = 0;
+    while let Some(digest) = waiting.pop() {
+        // What refers to two deleted manifests is met twice.
+        if !delete_one(tx, name, repository, &digest, origin, now).await? {
+            continue;
+        }
+        deleted += 1;
+        if with_referrers {
+            let rows = tx.fetch_all(sql::DIGESTS_OF_REFERRERS, args![repository, &digest]).await?;
+            for row in &rows {
+                waiting.push(row.text(0)?);
+            }
+        }
+    }
+    Ok(deleted)
 }
 
 /// Deletes one manifest with its tags and records it; `false` when it is not there.

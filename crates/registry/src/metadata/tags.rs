@@ -49,6 +49,7 @@ impl Metadata {
     ) -> Result<bool> {
         let mut tx = self.begin().await?;
         let Some(repository) = find_repository(&mut tx, name.as_str()).await? else { return Ok(false) };
+        tx.execute(sql::TOUCH_TAGGED, args![repository, tag.as_str(), "", now]).await?;
         let row = tx.fetch_optional(sql::DELETE_TAG, args![repository, tag.as_str()]).await?;
         let Some(row) = row else { return Ok(false) };
         let digest = row.text(0)?;

@@ -1,10 +1,8 @@
 //! ACR's API beside `/v2/`, in the shapes its clients read.
 
-mod server;
-
+use crate::server::{Server, code, header};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use server::{Server, code, header};
 
 async fn get(server: &Server, path: &str) -> Value {
     let response = server.get(path).await;

@@ -1,11 +1,9 @@
 //! What the public conformance program for distribution-spec exercises, version 1.1 and its development version,
 //! over HTTP, for both digest algorithms.
 
-mod server;
-
+use crate::server::{Server, artifact, code, header};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use server::{Server, artifact, code, header};
 use tidewaiter_oci::{Algorithm, Digest, media_type};
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];

@@ -1,13 +1,11 @@
 //! Access control over HTTP: challenges, passwords, the token service, what each right opens, what stays hidden.
 
-mod server;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::server::{Server, code, header, options};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use server::{Server, code, header, options};
 use tidewaiter_oci::{Algorithm, Digest};
 use tidewaiter_registry::access::{Rules, ScopeMaps, Slot, Tokens};
 use tidewaiter_registry::{Anonymous, Challenge, Clock, Options};
@@ -38,7 +36,7 @@ impl Guarded {
         std::fs::write(&path, "owner:$2y$05$iHni6WEpoqRQgHdb9QsvM.aSExBzdXca0ZqVdDP7yF8T3NwcE/Mcq\n")
             .expect("writes");
         let ahead = Arc::new(AtomicI64::new(0));
-        let (real, shift) = (server::clock(), Arc::clone(&ahead));
+        let (real, shift) = (crate::server::clock(), Arc::clone(&ahead));
         let clock = Clock::new(move || real.now() + shift.load(Ordering::Relaxed));
         let options = Options { htpasswd: Some(path), clock, ..options };
         let server = Server::start_with(options).await;

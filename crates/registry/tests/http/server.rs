@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use std::sync::Once;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tidewaiter_db::testing::TempDb;
@@ -15,7 +17,7 @@ use tokio::sync::oneshot;
 pub(crate) struct Server {
     pub(crate) registry: Registry,
     pub(crate) address: String,
-    pub(crate) temp: TempDb,
+    pub(crate) temp: Arc<TempDb>,
     http: reqwest::Client,
     _stop: oneshot::Sender<()>,
 }
@@ -29,6 +31,33 @@ pub(crate) fn clock() -> Clock {
     })
 }
 
+/// Chooses the process's provider for TLS, as the binary does.
+pub(crate) fn install_crypto() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// A clock that a test moves.
+#[derive(Clone)]
+pub(crate) struct Hands(Arc<AtomicI64>);
+
+impl Hands {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(1_700_000_000_000_000)))
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        let time = Arc::clone(&self.0);
+        Clock::new(move || time.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn pass(&self, duration: Duration) {
+        self.0.fetch_add(i64::try_from(duration.as_micros()).expect("short"), Ordering::Relaxed);
+    }
+}
+
 pub(crate) fn options() -> Options {
     Options::new(clock())
 }
@@ -39,13 +68,19 @@ impl Server {
     }
 
     pub(crate) async fn start_with(options: Options) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let temp = TempDb::new().await;
+        install_crypto();
+        let temp = Arc::new(TempDb::new().await);
         let blobs = BlobStore::local(temp.directory.path()).await.expect("a blob store");
         let registry = Registry::open(temp.db.clone(), blobs, options).await.expect("a registry");
+        Self::serve(temp, registry).await
+    }
+
+    /// Another server over the same stores.
+    pub(crate) async fn beside(&self, registry: Registry) -> Self {
+        Self::serve(Arc::clone(&self.temp), registry).await
+    }
+
+    async fn serve(temp: Arc<TempDb>, registry: Registry) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,0 +1,3 @@
+-- Which process reads the outbox for a webhook, and until when.
+ALTER TABLE registry_cursors ADD COLUMN owner TEXT;
+ALTER TABLE registry_cursors ADD COLUMN leased_until BIGINT NOT NULL DEFAULT 0;

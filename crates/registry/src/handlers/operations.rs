@@ -1,0 +1,136 @@
+//! What operators ask for: life, readiness, metrics; and the access log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::Next;
+
+use crate::metrics::Resource;
+use crate::registry::Shared;
+use crate::response::{ApiResponse, with_body};
+use crate::server::ClientAddress;
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn health() -> ApiResponse {
+    with_body(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")
+}
+
+/// `GET /readyz`: the database and the blob store can be reached.
+pub(super) async fn readiness(State(shared): State<Arc<Shared>>) -> ApiResponse {
+    let checked = match shared.metadata.check().await {
+        Ok(()) => shared.blobs.check().await,
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(()) => with_body(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
+        Err(error) => {
+            tracing::warn!(%error, "the registry is not ready");
+            let text = "the database or the blob store cannot be reached; the log says why\n";
+            with_body(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text)
+        }
+    }
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> ApiResponse {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    with_body(StatusCode::OK, content_type, shared.metrics.render())
+}
+
+/// Counts and logs every request, with the target `tidewaiter_registry::access`.
+pub(super) async fn record(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> ApiResponse {
+    let started = Instant::now();
+    let resource = resource(request.uri().path());
+    let method = method_name(request.method());
+    let wanted = tracing::enabled!(target: "tidewaiter_registry::access", tracing::Level::INFO);
+    let entry = wanted.then(|| Entry::new(&request));
+    let response = next.run(request).await;
+    let took = started.elapsed();
+    shared.metrics.answered(resource, method, response.status().as_u16(), took);
+    if let Some(entry) = entry {
+        entry.log(&response, took);
+    }
+    response
+}
+
+/// What the access log says of a request.
+struct Entry {
+    method: Method,
+    path: String,
+    client: String,
+    user_agent: String,
+}
+
+impl Entry {
+    fn new(request: &Request) -> Self {
+        let header = |name| {
+            let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or("").to_owned()
+        };
+        let address = request.extensions().get::<ClientAddress>();
+        Self {
+            method: request.method().clone(),
+            // Without the query: upload sessions and digests stand in it, and clients' secrets may.
+            path: request.uri().path().to_owned(),
+            client: address.map(|address| address.0.to_string()).unwrap_or_default(),
+            user_agent: header(header::USER_AGENT),
+        }
+    }
+
+    fn log(&self, response: &ApiResponse, took: std::time::Duration) {
+        let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let user = response.extensions().get::<UserName>();
+        tracing::info!(
+            target: "tidewaiter_registry::access",
+            method = %self.method,
+            path = self.path,
+            status = response.status().as_u16(),
+            bytes = length.unwrap_or("-"),
+            milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            client = self.client,
+            user = user.map_or("-", |user| user.0.as_str()),
+            user_agent = self.user_agent,
+        );
+    }
+}
+
+/// Who sent a request: handlers leave it with the answer, for the log.
+#[derive(Debug, Clone)]
+pub(super) struct UserName(pub(super) String);
+
+fn resource(path: &str) -> Resource {
+    let Some(path) = path.strip_prefix("/v2") else {
+        return match path {
+            path if path.starts_with("/acr/") => Resource::Acr,
+            path if path.starts_with("/oauth2/") => Resource::Token,
+            _ => Resource::Other,
+        };
+    };
+    match path {
+        "" | "/" => Resource::Ping,
+        "/_catalog" => Resource::Catalog,
+        path if path.ends_with("/tags/list") => Resource::Tags,
+        path if path.contains("/blobs/uploads") => Resource::Upload,
+        path => match path.rsplit('/').nth(1) {
+            Some("manifests") => Resource::Manifest,
+            Some("blobs") => Resource::Blob,
+            Some("referrers") => Resource::Referrers,
+            _ => Resource::Other,
+        },
+    }
+}
+
+/// Methods that clients make up must not make up labels.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}

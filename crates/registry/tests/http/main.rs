@@ -1,0 +1,10 @@
+//! The registry over HTTP, on a loopback port: one binary, because linking it takes longer than running it.
+
+mod access;
+mod acr;
+mod collect;
+mod conformance;
+mod faults;
+mod operations;
+mod server;
+mod webhooks;

@@ -1,0 +1,195 @@
+//! Events are posted to receivers, in order, again after failures, and across restarts.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::server::{Server, options};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tidewaiter_registry::{Options, Webhook, WebhookFormat};
+use tokio::sync::mpsc;
+
+/// A receiver that hands on what it gets, and fails as often as it is told.
+#[derive(Clone)]
+struct Receiver {
+    seen: mpsc::UnboundedSender<(HeaderMap, Value)>,
+    failures: Arc<Mutex<u32>>,
+}
+
+async fn receive(State(receiver): State<Receiver>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    let value: Value = serde_json::from_slice(&body).expect("JSON");
+    if value[0]["eventType"] == "Microsoft.EventGrid.SubscriptionValidationEvent" {
+        let code = value[0]["data"]["validationCode"].clone();
+        receiver.seen.send((parts.headers, value)).expect("the test listens");
+        return json!({ "validationResponse": code }).to_string().into_response();
+    }
+    {
+        let mut failures = receiver.failures.lock().expect("not poisoned");
+        if *failures > 0 {
+            *failures -= 1;
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    }
+    receiver.seen.send((parts.headers, value)).expect("the test listens");
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn receiver(failures: u32) -> (String, mpsc::UnboundedReceiver<(HeaderMap, Value)>) {
+    let (seen, news) = mpsc::unbounded_channel();
+    let receiver = Receiver { seen, failures: Arc::new(Mutex::new(failures)) };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+    let router = Router::new().fallback(receive).with_state(receiver);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, news)
+}
+
+fn webhook(url: &str, format: WebhookFormat, scope: &str) -> Webhook {
+    Webhook {
+        name: "hook".to_owned(),
+        url: url.to_owned(),
+        format,
+        scope: scope.to_owned(),
+        headers: vec![("Authorization".to_owned(), "Bearer secret".to_owned())],
+        retry_after: Duration::from_millis(1),
+    }
+}
+
+async fn start(webhook: Webhook) -> (Server, tokio::task::JoinHandle<()>) {
+    let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
+    let upkeep = upkeep(&server).await;
+    (server, upkeep)
+}
+
+/// Runs the upkeep, once the webhook has its cursor.
+async fn upkeep(server: &Server) -> tokio::task::JoinHandle<()> {
+    let registry = server.registry.clone();
+    let running = tokio::spawn(async move {
+        let error = registry.upkeep().await;
+        panic!("the upkeep ended: {error:?}");
+    });
+    let sql = "SELECT COUNT(*) FROM registry_cursors";
+    loop {
+        let row = server.temp.db.fetch_one(sql, Vec::new()).await.expect("a row");
+        if row.i64(0).expect("a count") > 0 {
+            return running;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn next(news: &mut mpsc::UnboundedReceiver<(HeaderMap, Value)>) -> (HeaderMap, Value) {
+    let next = tokio::time::timeout(Duration::from_secs(30), news.recv());
+    next.await.expect("a post comes").expect("the receiver lives")
+}
+
+#[tokio::test]
+async fn pushes_and_deletes_are_posted_as_acr_does() {
+    let (url, mut news) = receiver(0).await;
+    let (server, _upkeep) = start(webhook(&url, WebhookFormat::Acr, "team/app")).await;
+    server.push_image("other", "v1", b"layer").await;
+    let digest = server.push_image("team/app", "v1", b"layer").await;
+    let (headers, push) = next(&mut news).await;
+    assert_eq!(headers["authorization"], "Bearer secret");
+    assert_eq!(headers["content-type"], "application/json");
+    let size = push["target"]["size"].clone();
+    assert!(size.as_u64().expect("a size") > 100);
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    assert_eq!(
+        push,
+        json!({"id": push["id"], "timestamp": push["timestamp"], "action": "push",
+            "target": {"mediaType": media_type, "size": size, "digest": digest, "length": size,
+                "repository": "team/app", "tag": "v1"},
+            "request": {"id": push["request"]["id"], "host": server.address, "method": "PUT", "useragent": ""}})
+    );
+    server.delete("/v2/team/app/manifests/v1").await;
+    server.delete(&format!("/v2/team/app/manifests/{digest}")).await;
+    let (_, delete) = next(&mut news).await;
+    assert_eq!(delete["action"], "delete", "removing the tag alone is not posted");
+    assert_eq!(
+        delete["target"],
+        json!({"mediaType": media_type, "digest": digest, "repository": "team/app"})
+    );
+    assert_ne!(delete["id"], push["id"]);
+}
+
+#[tokio::test]
+async fn event_grid_gets_its_handshake_and_its_shape() {
+    let (url, mut news) = receiver(0).await;
+    let (server, _upkeep) = start(webhook(&url, WebhookFormat::EventGrid, "")).await;
+    let digest = server.push_image("app", "v1", b"layer").await;
+    let (headers, validation) = next(&mut news).await;
+    assert_eq!(headers["aeg-event-type"], "SubscriptionValidation");
+    assert!(validation[0]["data"]["validationCode"].is_string());
+    let (headers, posted) = next(&mut news).await;
+    assert_eq!(headers["aeg-event-type"], "Notification");
+    assert_eq!(headers["aeg-subscription-name"], "HOOK");
+    let event = &posted[0];
+    assert_eq!(posted.as_array().expect("a list").len(), 1);
+    assert_eq!(event["subject"], "app:v1");
+    assert_eq!(event["eventType"], "Microsoft.ContainerRegistry.ImagePushed");
+    assert_eq!((&event["dataVersion"], &event["metadataVersion"]), (&json!("2.0"), &json!("1")));
+    assert_eq!(event["data"]["action"], "push");
+    assert_eq!(event["data"]["target"]["digest"], digest.as_str());
+    server.delete(&format!("/v2/app/manifests/{digest}")).await;
+    let (_, posted) = next(&mut news).await;
+    assert_eq!(posted[0]["subject"], "app");
+    assert_eq!(posted[0]["eventType"], "Microsoft.ContainerRegistry.ImageDeleted");
+    assert!(posted[0]["data"]["target"].get("tag").is_none());
+}
+
+#[tokio::test]
+async fn nothing_is_lost_or_repeated_when_the_process_ends() {
+    let (url, mut news) = receiver(0).await;
+    let (server, upkeep_task) = start(webhook(&url, WebhookFormat::Acr, "")).await;
+    server.push_image("app", "v1", b"layer").await;
+    assert_eq!(next(&mut news).await.1["target"]["tag"], "v1");
+    // Until the cursor has moved: the post was answered before that was written.
+    let sql = "SELECT sequence FROM registry_cursors";
+    while server.temp.db.fetch_one(sql, Vec::new()).await.expect("a row").i64(0).expect("a number") < 1 {
+        tokio::task::yield_now().await;
+    }
+    upkeep_task.abort();
+    let _ = upkeep_task.await;
+    server.push_image("app", "v2", b"layer").await;
+    server.push_image("app", "v3", b"layer").await;
+    // The lease of the process that ended runs out by itself; here it is taken away.
+    server
+        .temp
+        .db
+        .execute("UPDATE registry_cursors SET leased_until = 0", Vec::new())
+        .await
+        .expect("updates");
+    let _upkeep = upkeep(&server).await;
+    assert_eq!(next(&mut news).await.1["target"]["tag"], "v2");
+    assert_eq!(next(&mut news).await.1["target"]["tag"], "v3");
+}
+
+#[tokio::test]
+async fn failed_posts_are_tried_again() {
+    let (url, mut news) = receiver(3).await;
+    let (server, _upkeep) = start(webhook(&url, WebhookFormat::Acr, "")).await;
+    server.push_image("app", "v1", b"layer").await;
+    server.push_image("app", "v2", b"layer").await;
+    assert_eq!(next(&mut news).await.1["target"]["tag"], "v1");
+    assert_eq!(next(&mut news).await.1["target"]["tag"], "v2");
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_refused() {
+    for (url, headers) in
+        [("ftp://host/", vec![]), ("nonsense", vec![]), ("http://host/", vec![("a b", "c")])]
+    {
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let webhook = Webhook { headers, ..webhook(url, WebhookFormat::Acr, "") };
+        let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
+        let error = server.registry.upkeep().await.expect_err("refused");
+        assert!(error.to_string().starts_with("the webhook hook cannot be used"), "{error}");
+    }
+}
