@@ -59,18 +59,24 @@ impl BlobStore {
         .await
     }
 
-    /// Blobs in an object store: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix`. Options
-    /// are the ones of the environment variables of those stores (`aws_access_key_id`, …), handed in. Uploads
-    /// are staged in `directory/uploads`.
-    pub async fn remote(
+    /// Blobs at a URL: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix`, `file:///directory`.
+    /// Options are the ones of the environment variables of those stores (`aws_access_key_id`, …), handed in.
+    /// Uploads are staged in `directory/uploads`; for a `file` URL in its own directory, so that a finished upload
+    /// only has to be renamed.
+    pub async fn open(
         url: &str,
         options: impl IntoIterator<Item = (String, String)>,
         directory: &Path,
     ) -> Result<Self> {
         let wrong = |reason: String| Error::BlobUrl { url: url.to_owned(), reason };
         let parsed = url::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        if parsed.scheme() == "file" {
+            let path = parsed.to_file_path();
+            return Self::local(&path.map_err(|()| wrong("it names no local directory".to_owned()))?).await;
+        }
         if !["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "https"].contains(&parsed.scheme()) {
-            return Err(wrong(format!("stores of type {} are not known", parsed.scheme())));
+            let known = "s3://, az://, gs:// and file:// are";
+            return Err(wrong(format!("stores of type {} are not known; {known}", parsed.scheme())));
         }
         let (store, prefix) =
             object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;

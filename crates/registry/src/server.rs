@@ -144,15 +144,18 @@ impl Server {
     async fn accept(&self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
         // Small answers must not wait for more to send.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.tls else { return self.run(stream, address, watcher, "http").await };
+        let Some(tls) = &self.tls else { return self.run(stream, address, watcher, None).await };
         match tokio::time::timeout(self.patience, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.run(stream, address, watcher, "https").await,
+            Ok(Ok(stream)) => {
+                self.run(stream, address, watcher, Some(HeaderValue::from_static("https"))).await;
+            }
             Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
         }
     }
 
-    async fn run<S>(&self, stream: S, address: SocketAddr, watcher: Watcher, scheme: &'static str)
+    /// Serves one connection; `protocol` is what the client is known to speak.
+    async fn run<S>(&self, stream: S, address: SocketAddr, watcher: Watcher, protocol: Option<HeaderValue>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -164,9 +167,10 @@ impl Server {
             {
                 request.headers_mut().entry(header::HOST).or_insert(host);
             }
-            // A proxy in front of us knows better how the client came.
-            let forwarded = request.headers_mut().entry("x-forwarded-proto");
-            forwarded.or_insert(HeaderValue::from_static(scheme));
+            // Over our own TLS we know how the client came; otherwise a proxy in front of us knows better.
+            if let Some(protocol) = &protocol {
+                request.headers_mut().insert("x-forwarded-proto", protocol.clone());
+            }
             request
         });
         let service = TowerToHyperService::new(service);

@@ -31,8 +31,10 @@ impl Reached {
         // What stands here is written between quotes.
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
         let host = if !host.is_empty() && host.bytes().all(allowed) { host } else { "localhost" };
-        let forwarded = headers.get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
-        let scheme = if forwarded { "https" } else { "http" };
+        // Of several proxies, the first one in the list is where the client came to.
+        let forwarded = headers.get(FORWARDED_PROTO).and_then(|proto| proto.to_str().ok()).unwrap_or("");
+        let first = forwarded.split(',').next().unwrap_or("").trim();
+        let scheme = if first.eq_ignore_ascii_case("https") { "https" } else { "http" };
         Self { origin: format!("{scheme}://{host}"), service: host.to_owned() }
     }
 

@@ -34,6 +34,8 @@ use crate::server::ClientAddress;
 pub(crate) enum Need {
     /// To know who it is.
     Introduction,
+    /// To know that it is somebody with an account, even where strangers may pull.
+    Account,
     /// To list repositories.
     Listing,
     /// A right on a repository.
@@ -44,7 +46,7 @@ impl Need {
     /// The scope of a token that is good for it.
     fn scope(&self) -> Option<String> {
         match self {
-            Self::Introduction => None,
+            Self::Introduction | Self::Account => None,
             Self::Listing => Some(CATALOG_SCOPE.to_owned()),
             Self::Repository(name, right) => Some(scope_for(name.as_str(), *right)),
         }
@@ -129,6 +131,7 @@ impl Access {
         };
         let (may, could) = match need {
             Need::Introduction => (caller.is_introduced(), false),
+            Need::Account => (caller.name().is_some(), false),
             Need::Listing => (caller.may_list(), caller.could_list()),
             Need::Repository(name, right) => {
                 (caller.may(name.as_str(), *right), caller.could(name.as_str(), *right))

@@ -7,12 +7,13 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 
+use crate::access::Need;
 use crate::metrics::Resource;
 use crate::registry::Shared;
 use crate::response::{ApiResponse, with_body};
 use crate::server::ClientAddress;
 
-/// `GET /healthz`: the process answers.
+/// `GET /healthz`: the process answers. Open to everybody, as readiness is: load balancers have no credentials.
 pub(super) async fn health() -> ApiResponse {
     with_body(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")
 }
@@ -33,8 +34,13 @@ pub(super) async fn readiness(State(shared): State<Arc<Shared>>) -> ApiResponse 
     }
 }
 
-/// `GET /metrics`
-pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> ApiResponse {
+/// `GET /metrics`: for everybody who has an account, because it tells how much is going on; a registry that is open
+/// to everybody shows it to everybody. No repository is named in it.
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> ApiResponse {
+    let (parts, _) = request.into_parts();
+    if let Err(refused) = shared.access.admit(&parts, &Need::Account).await {
+        return refused.into_response();
+    }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     with_body(StatusCode::OK, content_type, shared.metrics.render())
 }

@@ -6,6 +6,7 @@ use crate::server::{Hands, Server, artifact, code, header, options};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tidewaiter_oci::{Algorithm, Digest};
+use tidewaiter_registry::access::Slot;
 use tidewaiter_registry::{BlobStore, Options, Registry, ServeOptions, Tls, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -136,6 +137,38 @@ async fn health_readiness_and_metrics() {
 }
 
 #[tokio::test]
+async fn a_proxy_in_front_tells_how_clients_came() {
+    let server =
+        Server::start_with(Options { anonymous: tidewaiter_registry::Anonymous::Nothing, ..options() }).await;
+    for (forwarded, scheme) in
+        [(None, "http"), (Some("https"), "https"), (Some("https, http"), "https"), (Some("gopher"), "http")]
+    {
+        let mut request = server.request(Method::GET, "/v2/");
+        if let Some(forwarded) = forwarded {
+            request = request.header("X-Forwarded-Proto", forwarded);
+        }
+        let challenge = header(&request.send().await.expect("an answer"), "www-authenticate");
+        let realm = format!("realm=\"{scheme}://{}/oauth2/token\"", server.address);
+        assert!(challenge.contains(&realm), "{forwarded:?}: {challenge}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_those_who_have_an_account() {
+    let public = Options { anonymous: tidewaiter_registry::Anonymous::Pull, ..options() };
+    let server = Server::start_with(public).await;
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.get(path).await.status(), StatusCode::OK, "{path}");
+    }
+    assert_eq!(server.get("/metrics").await.status(), StatusCode::UNAUTHORIZED);
+    let tokens = server.registry.tokens();
+    tokens.create("watcher", "_repositories_pull").await.expect("a token");
+    let password = tokens.generate_password("watcher", Slot::Password1, None).await.expect("a password");
+    let request = server.request(Method::GET, "/metrics").basic_auth("watcher", Some(password.as_str()));
+    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn tls_from_files() {
     let server =
         Server::start_with(Options { anonymous: tidewaiter_registry::Anonymous::Nothing, ..options() }).await;
@@ -157,7 +190,12 @@ async fn tls_from_files() {
     let ping = http.get(format!("https://localhost:{port}/v2/")).send().await.expect("an answer");
     assert_eq!(ping.version(), reqwest::Version::HTTP_2);
     let challenge = header(&ping, "www-authenticate");
-    assert!(challenge.contains(&format!("realm=\"https://localhost:{port}/oauth2/token\"")), "{challenge}");
+    let realm = format!("realm=\"https://localhost:{port}/oauth2/token\"");
+    assert!(challenge.contains(&realm), "{challenge}");
+    // What a client says of its own TLS to ours counts for nothing.
+    let ping = http.get(format!("https://localhost:{port}/v2/")).header("X-Forwarded-Proto", "http");
+    let ping = ping.send().await.expect("an answer");
+    assert!(header(&ping, "www-authenticate").contains(&realm));
 
     for (certificate, key) in
         [(&key, &key), (&certificate, &certificate), (&directory.path().join("no"), &key)]
