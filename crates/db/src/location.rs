@@ -15,7 +15,7 @@ pub enum DbLocation {
 
 /// The text names no database we can open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{text}\" is not a database: give the path of a SQLite file, or postgres://user@host/database")]
+#[error("\"{text}\" is not a database: give sqlite:FILE or postgres://USER@HOST/DATABASE")]
 pub struct InvalidLocation {
     /// What was given, without a password.
     pub text: String,
@@ -28,7 +28,8 @@ impl FromStr for DbLocation {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(text.to_owned()));
         }
-        let path = text.strip_prefix("sqlite://").unwrap_or(text);
+        let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        let path = path.unwrap_or(text);
         if path.is_empty() || path.contains("://") {
             return Err(InvalidLocation { text: without_password(text) });
         }
@@ -76,9 +77,10 @@ mod tests {
     fn paths_and_urls_are_told_apart() {
         assert_eq!("data/a.db".parse(), Ok(DbLocation::Sqlite("data/a.db".into())));
         assert_eq!("sqlite:///a.db".parse(), Ok(DbLocation::Sqlite("/a.db".into())));
+        assert_eq!("sqlite:data/a.db".parse(), Ok(DbLocation::Sqlite("data/a.db".into())));
         let url = "postgres://u:p@h/d";
         assert_eq!(url.parse(), Ok(DbLocation::Postgres(url.to_owned())));
-        for text in ["", "sqlite://", "mysql://u:p@h/d"] {
+        for text in ["", "sqlite:", "sqlite://", "mysql://u:p@h/d"] {
             assert!(text.parse::<DbLocation>().is_err(), "{text}");
         }
     }

@@ -91,15 +91,22 @@ impl Registry {
         }
     }
 
-    /// Does what has to be done now and then, until it is dropped: ends idle uploads, collects garbage, posts
-    /// events. The binary runs it beside the server. Fails at once when a webhook's settings are wrong.
-    pub async fn upkeep(&self) -> Result<Infallible> {
-        let mut tasks = JoinSet::new();
+    /// Gets ready to do what has to be done now and then: to end idle uploads, collect garbage, post events. The
+    /// future that is given does it until it is dropped; the binary runs it beside the server. Webhooks are posted
+    /// what happens from now on. Fails when the settings of one are wrong.
+    pub async fn upkeep(&self) -> Result<impl Future<Output = Infallible> + use<>> {
+        let mut runners = Vec::new();
         for webhook in &self.shared.options.webhooks {
             let runner = Runner::new(Arc::clone(&self.shared), webhook.clone())?;
             runner.register().await?;
-            tasks.spawn(runner.run());
+            runners.push(runner);
         }
+        Ok(self.clone().keep_up(runners))
+    }
+
+    async fn keep_up(self, runners: Vec<Runner>) -> Infallible {
+        // Dropped with this future, which ends the tasks.
+        let _posting: JoinSet<()> = runners.into_iter().map(Runner::run).collect();
         let mut sweep = tokio::time::interval(SWEEP);
         // An interval's first tick comes at once, and garbage can wait.
         let every = self.shared.options.collect_every.unwrap_or(Duration::MAX);

@@ -1,5 +1,6 @@
 //! The one place that reads the environment. Every variable the program heeds is a documented constant here.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use tidewaiter_oci::remote::ProxySettings;
@@ -31,6 +32,13 @@ pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 const REQUEST_METHOD: &str = "REQUEST_METHOD";
 /// What is logged, in `tracing` filter syntax: `info`, `tidewaiter_platform=debug,warn`, …
 pub(crate) const TIDEWAITER_LOG: &str = "TIDEWAITER_LOG";
+
+/// When it is set, nothing is coloured.
+pub(crate) const NO_COLOR: &str = "NO_COLOR";
+/// The database, in place of `--database`: for a URL with a password, which others see in a command line.
+pub(crate) const TIDEWAITER_DATABASE: &str = "TIDEWAITER_DATABASE";
+/// Beginnings of the variables that S3, Azure and Google stores are configured by, as their own tools are.
+const OBJECT_STORES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
 /// A variable's value; absent when it is unset, empty or not UTF-8.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -71,6 +79,15 @@ pub(crate) fn proxies() -> ProxySettings {
         https: either(HTTPS_PROXY),
         no_proxy: either(NO_PROXY),
     }
+}
+
+/// Settings of object stores, by the names that `object_store` gives them: credentials, regions, endpoints.
+pub(crate) fn object_store_settings() -> Vec<(String, String)> {
+    let variables = std::env::vars_os();
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let ours = |name: &str| OBJECT_STORES.iter().any(|beginning| name.starts_with(beginning));
+    variables.filter_map(text).filter(|(name, _)| ours(name)).collect()
 }
 
 /// The OCI layout that pulls read through, when one is set.

@@ -11,6 +11,7 @@ mod environment;
 mod serve;
 mod ui;
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// The one command that is not read by clap: its words are ORAS's.
 const ARTIFACT_HELP: &str = "Artifacts in registries, in the words of ORAS:\n  artifact    Push, pull, attach, discover, copy, tag and delete; see `tidewaiter artifact --help`.\n              Linked as `oras`, the program takes these words directly.";
 
+/// Added to what is logged when every request to the registry is to be.
+const ACCESS_LOG: &str = ",tidewaiter_registry::access=info";
+
 /// Knows what is inside every container image, and what is wrong with it.
 #[derive(Parser)]
 #[command(name = "tidewaiter", version, max_term_width = 100, after_help = ARTIFACT_HELP)]
@@ -41,11 +45,15 @@ fn main() -> ExitCode {
         return artifact::run(&words, program, ui);
     }
     let arguments = Arguments::parse();
-    let filter = environment::variable(environment::TIDEWAITER_LOG).unwrap_or_else(|| "warn".to_owned());
+    let mut filter = environment::variable(environment::TIDEWAITER_LOG).unwrap_or_else(|| "warn".to_owned());
+    if arguments.command.logs_access() {
+        filter.push_str(ACCESS_LOG);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal() && environment::variable(environment::NO_COLOR).is_none())
         .init();
     // One provider for the whole process; every client is built on it. A second call finds it there.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,5 +1,6 @@
 //! Events are posted to receivers, in order, again after failures, and across restarts.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -61,27 +62,15 @@ fn webhook(url: &str, format: WebhookFormat, scope: &str) -> Webhook {
     }
 }
 
-async fn start(webhook: Webhook) -> (Server, tokio::task::JoinHandle<()>) {
+async fn start(webhook: Webhook) -> (Server, tokio::task::JoinHandle<Infallible>) {
     let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
     let upkeep = upkeep(&server).await;
     (server, upkeep)
 }
 
-/// Runs the upkeep, once the webhook has its cursor.
-async fn upkeep(server: &Server) -> tokio::task::JoinHandle<()> {
-    let registry = server.registry.clone();
-    let running = tokio::spawn(async move {
-        let error = registry.upkeep().await;
-        panic!("the upkeep ended: {error:?}");
-    });
-    let sql = "SELECT COUNT(*) FROM registry_cursors";
-    loop {
-        let row = server.temp.db.fetch_one(sql, Vec::new()).await.expect("a row");
-        if row.i64(0).expect("a count") > 0 {
-            return running;
-        }
-        tokio::task::yield_now().await;
-    }
+/// Runs the upkeep.
+async fn upkeep(server: &Server) -> tokio::task::JoinHandle<Infallible> {
+    tokio::spawn(server.registry.upkeep().await.expect("the settings can work"))
 }
 
 async fn next(news: &mut mpsc::UnboundedReceiver<(HeaderMap, Value)>) -> (HeaderMap, Value) {
@@ -189,7 +178,7 @@ async fn settings_that_cannot_work_are_refused() {
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let webhook = Webhook { headers, ..webhook(url, WebhookFormat::Acr, "") };
         let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
-        let error = server.registry.upkeep().await.expect_err("refused");
+        let error = server.registry.upkeep().await.err().expect("refused");
         assert!(error.to_string().starts_with("the webhook hook cannot be used"), "{error}");
     }
 }

@@ -6,8 +6,13 @@ mod image;
 mod login_link;
 mod registry;
 mod registry_access;
+mod registry_behaviour;
+mod registry_gc;
+mod registry_output;
 mod registry_scope_map;
+mod registry_stores;
 mod registry_token;
+mod registry_webhooks;
 mod sbom;
 mod up;
 
@@ -18,7 +23,7 @@ use crate::ui::Ui;
 /// What the program can do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    Up(up::Args),
+    Up(Box<up::Args>),
     Sbom(sbom::Args),
     Cves(cves::Args),
     #[command(subcommand)]
@@ -29,10 +34,19 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Every request to the registry is to be logged.
+    pub(crate) fn logs_access(&self) -> bool {
+        match self {
+            Self::Up(args) => args.logs_access(),
+            Self::Registry(command) => command.logs_access(),
+            _ => false,
+        }
+    }
+
     /// Runs the command.
     pub(crate) async fn run(self, ui: Ui) -> anyhow::Result<()> {
         match self {
-            Self::Up(args) => up::run(args, ui).await,
+            Self::Up(args) => up::run(*args, ui).await,
             Self::Sbom(args) => sbom::run(args, ui).await,
             Self::Cves(args) => cves::run(args, ui).await,
             Self::Db(command) => db::run(command, ui).await,

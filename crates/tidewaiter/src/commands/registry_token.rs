@@ -1,13 +1,12 @@
 //! `tidewaiter registry token`: credentials for programs, in the terms of Azure Container Registry.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use tidewaiter_registry::Clock;
 use tidewaiter_registry::access::{Slot, Token, Tokens};
 
-use super::registry::{DataArgs, open_database};
+use super::registry_output::{self, Format, NewPasswords, OutputArgs, print_json, status, time};
+use super::registry_stores::DataArgs;
 use crate::environment;
 use crate::ui::Ui;
 
@@ -20,7 +19,7 @@ pub(crate) enum Command {
     /// Make a token and its two passwords, which are shown once
     Create(CreateArgs),
     /// List the tokens
-    List(DataArgs),
+    List(ListArgs),
     /// Show a token
     Show(NameArgs),
     /// Make a new password in place of one of the two
@@ -32,7 +31,7 @@ pub(crate) enum Command {
     /// Keep a token from being used
     Disable(NameArgs),
     /// Delete a token
-    Delete(NameArgs),
+    Delete(DeleteArgs),
 }
 
 /// Arguments of `registry token create`.
@@ -47,6 +46,26 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     expires_in_days: Option<u32>,
     #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Arguments of `registry token list`.
+#[derive(clap::Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Arguments of `registry token delete`.
+#[derive(clap::Args)]
+pub(crate) struct DeleteArgs {
+    /// Name of the token
+    name: String,
+    #[command(flatten)]
     data: DataArgs,
 }
 
@@ -55,6 +74,8 @@ pub(crate) struct CreateArgs {
 pub(crate) struct NameArgs {
     /// Name of the token
     name: String,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -70,6 +91,8 @@ pub(crate) struct PasswordArgs {
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     expires_in_days: Option<u32>,
     #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
     data: DataArgs,
 }
 
@@ -80,6 +103,8 @@ pub(crate) struct SetScopeMapArgs {
     name: String,
     /// Name of the scope map
     scope_map: String,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -92,8 +117,8 @@ enum SlotWord {
     Password2,
 }
 
-async fn tokens(data: &Option<PathBuf>) -> Result<Tokens> {
-    Ok(Tokens::new(open_database(data).await?, Clock::new(environment::now)))
+async fn tokens(data: &DataArgs) -> Result<Tokens> {
+    Ok(Tokens::new(data.open_database().await?, Clock::new(environment::now)))
 }
 
 fn expiry(days: Option<u32>) -> Option<i64> {
@@ -106,43 +131,76 @@ pub(crate) async fn run(command: Command, ui: Ui) -> Result<()> {
         Command::Create(args) => create(args, ui).await,
         Command::List(args) => list(args, ui).await,
         Command::Show(args) => {
-            show(ui, &tokens(&args.data.data).await?.get(&args.name).await?);
+            let token = tokens(&args.data).await?.get(&args.name).await?;
+            match args.output.format() {
+                Format::Text => show(ui, &token),
+                Format::Json => print_json(ui, &registry_output::token(&token, &[]))?,
+            }
             Ok(())
         }
         Command::Password(args) => password(args, ui).await,
         Command::SetScopeMap(args) => {
-            Ok(tokens(&args.data.data).await?.set_scope_map(&args.name, &args.scope_map).await?)
+            let tokens = tokens(&args.data).await?;
+            tokens.set_scope_map(&args.name, &args.scope_map).await?;
+            changed(&tokens, &args.name, args.output, ui).await
         }
-        Command::Enable(args) => Ok(tokens(&args.data.data).await?.enable(&args.name).await?),
-        Command::Disable(args) => Ok(tokens(&args.data.data).await?.disable(&args.name).await?),
-        Command::Delete(args) => Ok(tokens(&args.data.data).await?.delete(&args.name).await?),
+        Command::Enable(args) => {
+            let tokens = tokens(&args.data).await?;
+            tokens.enable(&args.name).await?;
+            changed(&tokens, &args.name, args.output, ui).await
+        }
+        Command::Disable(args) => {
+            let tokens = tokens(&args.data).await?;
+            tokens.disable(&args.name).await?;
+            changed(&tokens, &args.name, args.output, ui).await
+        }
+        Command::Delete(args) => Ok(tokens(&args.data).await?.delete(&args.name).await?),
+    }
+}
+
+/// Programs are told what a token has become; people have just said it themselves.
+async fn changed(tokens: &Tokens, name: &str, output: OutputArgs, ui: Ui) -> Result<()> {
+    match output.format() {
+        Format::Text => Ok(()),
+        Format::Json => print_json(ui, &registry_output::token(&tokens.get(name).await?, &[])),
     }
 }
 
 async fn create(args: CreateArgs, ui: Ui) -> Result<()> {
-    let tokens = tokens(&args.data.data).await?;
+    let tokens = tokens(&args.data).await?;
     tokens.create(&args.name, &args.scope_map).await?;
-    ui.line(format_args!("Token      {}", args.name));
-    ui.line(format_args!("Scope map  {}", args.scope_map));
+    let expires = expiry(args.expires_in_days);
+    let mut passwords = Vec::new();
     for slot in Slot::BOTH {
-        let password = tokens.generate_password(&args.name, slot, expiry(args.expires_in_days)).await?;
-        ui.line(format_args!("{}  {}", slot.as_str(), password.as_str()));
+        passwords.push((slot, tokens.generate_password(&args.name, slot, expires).await?));
+    }
+    match args.output.format() {
+        Format::Text => {
+            ui.line(format_args!("Token      {}", args.name));
+            ui.line(format_args!("Scope map  {}", args.scope_map));
+            for (slot, password) in &passwords {
+                ui.line(format_args!("{}  {}", slot.as_str(), password.as_str()));
+            }
+        }
+        Format::Json => {
+            print_json(ui, &registry_output::token(&tokens.get(&args.name).await?, &passwords))?;
+        }
     }
     ui.note("The passwords are not kept and cannot be shown again.");
     Ok(())
 }
 
-async fn list(args: DataArgs, ui: Ui) -> Result<()> {
+async fn list(args: ListArgs, ui: Ui) -> Result<()> {
     let tokens = tokens(&args.data).await?.list().await?;
+    if args.output.format() == Format::Json {
+        let tokens: Vec<_> = tokens.iter().map(|token| registry_output::token(token, &[])).collect();
+        return print_json(ui, &tokens);
+    }
     let width = tokens.iter().map(|token| token.name.len()).max().unwrap_or(0);
     for token in &tokens {
         ui.line(format_args!("{:<width$}  {:<8}  {}", token.name, status(token), token.scope_map));
     }
     Ok(())
-}
-
-fn status(token: &Token) -> &'static str {
-    if token.enabled { "enabled" } else { "disabled" }
 }
 
 fn show(ui: Ui, token: &Token) {
@@ -160,18 +218,19 @@ fn show(ui: Ui, token: &Token) {
     }
 }
 
-fn time(micros: i64) -> String {
-    let time = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 async fn password(args: PasswordArgs, ui: Ui) -> Result<()> {
     let slot = match args.slot {
         SlotWord::Password1 => Slot::Password1,
         SlotWord::Password2 => Slot::Password2,
     };
-    let tokens = tokens(&args.data.data).await?;
+    let tokens = tokens(&args.data).await?;
     let password = tokens.generate_password(&args.name, slot, expiry(args.expires_in_days)).await?;
-    ui.line(password.as_str());
+    match args.output.format() {
+        Format::Text => ui.line(password.as_str()),
+        Format::Json => {
+            let new: &NewPasswords = &[(slot, password)];
+            print_json(ui, &registry_output::credentials(&tokens.get(&args.name).await?, new))?;
+        }
+    }
     Ok(())
 }

@@ -5,18 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use tidewaiter_db::Db;
 use tidewaiter_platform::access::{Access, OwnerToken};
 use tidewaiter_platform::advisories::Advisories;
 use tidewaiter_platform::clock::Clock;
 use tidewaiter_platform::objects::Objects;
 use tidewaiter_platform::{Platform, pipeline};
-use tidewaiter_registry::Options;
+use tidewaiter_registry::{Options, Registry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::db::FILE;
 use super::registry;
 use super::registry_access::AccessArgs;
+use super::registry_behaviour::BehaviourArgs;
+use super::registry_stores::StoreArgs;
 use crate::serve::{DataDirectory, listen, stop_on_signal};
 use crate::ui::Ui;
 use crate::{demo, environment};
@@ -34,10 +37,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     registry_listen: SocketAddr,
     #[command(flatten)]
+    stores: StoreArgs,
+    #[command(flatten)]
     access: AccessArgs,
+    #[command(flatten)]
+    behaviour: BehaviourArgs,
     /// Push a few small images with known holes, and use the advisories that come with them
     #[arg(long)]
     demo: bool,
+}
+
+impl Args {
+    /// Every request to the registry is to be logged.
+    pub(crate) fn logs_access(&self) -> bool {
+        self.behaviour.logs_access()
+    }
 }
 
 /// Where data is kept when nobody says.
@@ -48,6 +62,7 @@ pub(crate) fn default_data(demo: bool) -> PathBuf {
 /// Runs the command until it is asked to end.
 pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     let data = args.data.clone().unwrap_or_else(|| default_data(args.demo));
+    let options = args.behaviour.apply(Options::new(Clock::new(environment::now)))?;
     let directory = DataDirectory::open(&data)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
@@ -55,8 +70,10 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     let registry_listener = listen(args.registry_listen, "--registry-listen").await?;
     let (token, token_is_new) = OwnerToken::load_or_create(directory.path())?;
     let registry_address = registry_listener.local_addr()?;
-    let options = args.access.apply(registry_address, Options::new(Clock::new(environment::now)));
-    let platform = Arc::new(open(&directory, &token, registry_address, options).await?);
+    let options = args.access.apply(registry_address, options);
+    let clock = options.clock.clone();
+    let stores = args.stores.open(directory.path(), options).await?;
+    let platform = Arc::new(assemble(stores, &directory, &token, registry_address, clock)?);
     if args.demo {
         demo::build_advisories(&directory)?;
     }
@@ -70,14 +87,14 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     ended
 }
 
-async fn open(
+/// Puts the platform together over its stores.
+fn assemble(
+    (db, registry): (Db, Registry),
     directory: &DataDirectory,
     token: &OwnerToken,
     registry_address: SocketAddr,
-    options: Options,
+    clock: Clock,
 ) -> Result<Platform> {
-    let clock = options.clock.clone();
-    let (db, registry) = registry::open(directory, options).await?;
     let objects = directory.join("objects");
     std::fs::create_dir_all(&objects).with_context(|| format!("{} cannot be made", objects.display()))?;
     let store = object_store::local::LocalFileSystem::new_with_prefix(&objects)
@@ -143,7 +160,7 @@ async fn serve(
         ended
     };
     let registry = async {
-        let ended = registry::serve(&platform.registry, registry_listener, stop.clone()).await;
+        let ended = registry::serve(&platform.registry, registry_listener, None, stop.clone()).await;
         stop.cancel();
         ended
     };

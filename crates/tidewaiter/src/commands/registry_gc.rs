@@ -1,0 +1,55 @@
+//! `tidewaiter registry gc`: garbage collection by hand, also beside a running registry.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tidewaiter_registry::{Clock, CollectOptions, Options};
+
+use super::registry_behaviour::parse_time;
+use super::registry_output::{Format, OutputArgs, print_json};
+use super::registry_stores::WholeDataArgs;
+use crate::environment;
+use crate::ui::Ui;
+
+/// Arguments of `registry gc`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Say what would be deleted, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Keep what a client uploaded or asked for in this time before now, like `90m`. What it is about to push a
+    /// manifest for is garbage until then
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_time)]
+    grace: Duration,
+    /// Delete manifests that have no tag and that no index lists, too
+    #[arg(long)]
+    untagged: bool,
+    /// Keep the signatures, SBOMs and reports that refer to such a manifest
+    #[arg(long, requires = "untagged")]
+    keep_referrers: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    data: WholeDataArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
+    let options = Options {
+        grace: args.grace,
+        delete_referrers: !args.keep_referrers,
+        ..Options::new(Clock::new(environment::now))
+    };
+    let registry = args.data.open_registry(options).await?;
+    let collect = CollectOptions { dry_run: args.dry_run, untagged: args.untagged };
+    let collected = registry.collect(collect).await?;
+    if args.output.format() == Format::Json {
+        return print_json(ui, &collected);
+    }
+    let verb = if args.dry_run { "Would delete" } else { "Deleted" };
+    ui.line(format_args!("{verb} {} blobs of {} bytes", collected.blobs, collected.bytes));
+    ui.line(format_args!("{verb} {} manifests without a tag", collected.manifests));
+    ui.line(format_args!("{verb} {} blobs from repositories that do not use them", collected.links));
+    ui.line(format_args!("{verb} {} remains of uploads", collected.stray_objects));
+    Ok(())
+}
