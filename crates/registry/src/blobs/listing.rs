@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, Fuse};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -30,7 +30,8 @@ pub(crate) enum Listing {
     },
     Remote {
         prefix: Path,
-        stream: BoxStream<'static, object_store::Result<ObjectMeta>>,
+        /// Fused, because it is asked again after its end, and those that come in pages do not bear that.
+        stream: Fuse<BoxStream<'static, object_store::Result<ObjectMeta>>>,
     },
 }
 
@@ -42,7 +43,7 @@ impl BlobStore {
                 Listing::Local { root: root.clone(), waiting: vec![root.clone()], found: Vec::new() }
             }
             Backend::Remote { store, prefix } => {
-                Listing::Remote { prefix: prefix.clone(), stream: store.list(Some(prefix)) }
+                Listing::Remote { prefix: prefix.clone(), stream: store.list(Some(prefix)).fuse() }
             }
         }
     }
@@ -103,4 +104,31 @@ fn read_directory(root: &std::path::Path, directory: PathBuf) -> Result<(Vec<Pat
         }
     }
     Ok((directories, objects))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listing_in_pages_may_be_asked_after_its_end() {
+        let pages = stream::unfold(0_u8, async |number| {
+            let meta = ObjectMeta {
+                location: Path::from(format!("in/here/{number}")),
+                last_modified: std::time::SystemTime::UNIX_EPOCH.into(),
+                size: 1,
+                e_tag: None,
+                version: None,
+            };
+            (number < 3).then(|| (Ok(meta), number + 1))
+        });
+        let mut listing = Listing::Remote { prefix: Path::from("in/here"), stream: pages.boxed().fuse() };
+        let mut sizes = Vec::new();
+        for _ in 0..3 {
+            sizes.push(listing.next(2).await.expect("lists").len());
+        }
+        assert_eq!(sizes, [2, 1, 0]);
+    }
 }

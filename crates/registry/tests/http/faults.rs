@@ -13,6 +13,7 @@ use tidewaiter_db::{Db, DbLocation};
 use tidewaiter_oci::{Algorithm, Digest, media_type};
 use tidewaiter_registry::{BlobStore, Registry, ServeOptions, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Notify;
 
 use crate::server::{self, Server, artifact, code, header, options};
 
@@ -83,22 +84,23 @@ struct Acknowledged {
     referrers: BTreeMap<Digest, Vec<Digest>>,
 }
 
-const REPOSITORY: &str = "stress/app";
-
-/// A client that pushes until the registry is gone. Everything in it differs by `seed`.
+/// A client that pushes to a repository until the registry is gone. Everything in it differs by `seed`; each blob that
+/// is acknowledged is announced.
 async fn push_until_killed(
     http: reqwest::Client,
-    address: String,
+    repository_url: String,
     seed: String,
     seen: Arc<Mutex<Acknowledged>>,
+    announce: Arc<Notify>,
 ) {
-    let url = |path: &str| format!("http://{address}/v2/{REPOSITORY}/{path}");
+    let url = |path: &str| format!("{repository_url}/{path}");
     let put_blob = async |content: Vec<u8>| -> Option<Digest> {
         let digest = Digest::sha256(&content);
         let request = http.post(url(&format!("blobs/uploads/?digest={digest}"))).body(content.clone());
         let response = request.send().await.ok()?;
         assert_eq!(response.status(), StatusCode::CREATED);
         seen.lock().expect("not poisoned").blobs.insert(digest.clone(), content);
+        announce.notify_one();
         Some(digest)
     };
     let put_manifest = async |reference: String, manifest: Vec<u8>| -> Option<Digest> {
@@ -142,10 +144,9 @@ async fn push_until_killed(
 }
 
 /// Everything acknowledged is there and whole, and nothing that is there is partial.
-async fn verify(http: &reqwest::Client, address: &str, seen: &Acknowledged) {
+async fn verify(http: &reqwest::Client, repository_url: &str, seen: &Acknowledged) {
     let get = async |path: &str| -> Option<Vec<u8>> {
-        let response =
-            http.get(format!("http://{address}/v2/{REPOSITORY}/{path}")).send().await.expect("an answer");
+        let response = http.get(format!("{repository_url}/{path}")).send().await.expect("an answer");
         let status = response.status();
         let bytes = response.bytes().await.expect("a body").to_vec();
         assert!(status.is_success() || status == StatusCode::NOT_FOUND, "{path}: {status}");
@@ -188,8 +189,7 @@ async fn verify(http: &reqwest::Client, address: &str, seen: &Acknowledged) {
         let layer = value["layers"][0]["digest"].as_str().expect("a digest");
         let content = get(&format!("blobs/{layer}")).await.expect("what a manifest names is there");
         assert_eq!(Digest::sha256(&content).as_str(), layer, "{tag}");
-        // Tags of earlier rounds were looked at then.
-        let Some((acknowledged, under_way)) = seen.tags.get(tag) else { continue };
+        let (acknowledged, under_way) = seen.tags.get(tag).expect("a tag that somebody set");
         let named = Some(Digest::sha256(&manifest));
         assert!(named == *acknowledged || named == *under_way, "{tag} names what it was never set to");
     }
@@ -200,33 +200,41 @@ async fn what_was_acknowledged_survives_kill_9() {
     server::install_crypto();
     let directory = tempfile::tempdir().expect("a directory");
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let repository_url =
+        |process: &Process, round: u64| format!("http://{}/v2/stress/round{round}", process.address);
+    let mut process = Process::start(directory.path(), "");
+    let mut rounds = Vec::new();
     for round in 0..ROUNDS {
-        let process = Process::start(directory.path(), "");
         let seen = Arc::new(Mutex::new(Acknowledged::default()));
+        let announced = Arc::new(Notify::new());
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
-                let seed = format!("r{round}c{client}");
-                let work = push_until_killed(http.clone(), process.address.clone(), seed, Arc::clone(&seen));
-                tokio::spawn(work)
+                let (url, seed) = (repository_url(&process, round), format!("r{round}c{client}"));
+                let (seen, announce) = (Arc::clone(&seen), Arc::clone(&announced));
+                tokio::spawn(push_until_killed(http.clone(), url, seed, seen, announce))
             })
             .collect();
         // A moment that differs from round to round: after some blobs, and then some requests into the next.
         let moment = usize::try_from(round * 7 % 23).expect("small");
         while seen.lock().expect("not poisoned").blobs.len() < moment {
-            tokio::task::yield_now().await;
+            announced.notified().await;
         }
         drop(process);
         for client in clients {
             client.await.expect("the client ends without a complaint");
         }
-        let restarted = Process::start(directory.path(), "");
+        process = Process::start(directory.path(), "");
         let seen = std::mem::take(&mut *seen.lock().expect("not poisoned"));
-        verify(&http, &restarted.address, &seen).await;
+        verify(&http, &repository_url(&process, round), &seen).await;
+        rounds.push(seen);
         let staged = std::fs::read_dir(directory.path().join("uploads")).expect("reads").count();
         assert_eq!(
             staged, 2,
             "the uploads of the killed process are gone; ours are a directory and its lock"
         );
+    }
+    for (round, seen) in (0..).zip(&rounds) {
+        verify(&http, &repository_url(&process, round), seen).await;
     }
 }
 

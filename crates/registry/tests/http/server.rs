@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use object_store::ObjectStore;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tidewaiter_db::testing::TempDb;
 use tidewaiter_oci::{Algorithm, Digest, media_type};
@@ -71,6 +72,16 @@ impl Server {
         install_crypto();
         let temp = Arc::new(TempDb::new().await);
         let blobs = BlobStore::local(temp.directory.path()).await.expect("a blob store");
+        let registry = Registry::open(temp.db.clone(), blobs, options).await.expect("a registry");
+        Self::serve(temp, registry).await
+    }
+
+    /// One that keeps its blobs in an object store, under a prefix.
+    pub(crate) async fn start_over(store: Arc<dyn ObjectStore>, prefix: &str, options: Options) -> Self {
+        install_crypto();
+        let temp = Arc::new(TempDb::new().await);
+        let blobs = BlobStore::object_store(store, prefix.into(), temp.directory.path());
+        let blobs = blobs.await.expect("a blob store");
         let registry = Registry::open(temp.db.clone(), blobs, options).await.expect("a registry");
         Self::serve(temp, registry).await
     }
