@@ -7,6 +7,7 @@
 //!
 //! No permit is held while a node waits for its children, so that a limit of one still ends.
 
+mod lanes;
 mod options;
 mod transfer;
 
@@ -18,8 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::OnceCell;
 
+pub use self::lanes::Lanes;
 pub use self::options::{Concurrency, CopyOptions, Event, ReferrerFilter, Reporter, Selection};
 use crate::content::{Content, ReadTarget, Target, fetch_manifest};
 use crate::descriptor::Descriptor;
@@ -88,10 +90,7 @@ struct Run {
     destination: Arc<dyn Target>,
     options: CopyOptions,
     reporter: Arc<dyn Reporter>,
-    /// For requests and small content.
-    small: Semaphore,
-    /// For large content; absent when everything goes one at a time.
-    large: Option<Semaphore>,
+    lanes: Lanes,
     /// Content that is at the destination, or on its way: whoever else needs it waits.
     nodes: Mutex<HashMap<Digest, Arc<OnceCell<()>>>>,
     /// How often the destination refused to mount in a row.
@@ -126,13 +125,11 @@ impl Copier {
         options: CopyOptions,
         reporter: Arc<dyn Reporter>,
     ) -> Self {
-        let Concurrency { small, large } = options.concurrency;
         let run = Run {
             source,
             destination,
             reporter,
-            small: Semaphore::new(small.get()),
-            large: (small.get() > 1).then(|| Semaphore::new(large.get())),
+            lanes: Lanes::new(options.concurrency),
             options,
             nodes: Mutex::default(),
             refused_mounts: AtomicU32::new(0),
@@ -261,7 +258,7 @@ impl Run {
             return Ok(());
         }
         let fetched = {
-            let _permit = self.small().await;
+            let _permit = self.lanes.enter_small().await;
             fetch_manifest(&*self.source, descriptor).await
         };
         let manifest = match fetched {
@@ -311,7 +308,7 @@ impl Run {
     ) -> BoxFuture<'a, Result<()>> {
         async move {
             let found = {
-                let _permit = self.small().await;
+                let _permit = self.lanes.enter_small().await;
                 self.source.referrers(&subject, filter.only_type()).await.map_err(at_source)?
             };
             let wanted = found.into_iter().filter(|referrer| filter.accepts(referrer)).collect();
@@ -335,12 +332,12 @@ impl Run {
     }
 
     async fn destination_has(&self, descriptor: &Descriptor) -> Result<bool> {
-        let _permit = self.small().await;
+        let _permit = self.lanes.enter_small().await;
         self.destination.exists(descriptor).await.map_err(at_destination)
     }
 
     async fn push_manifest(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
-        let _permit = self.small().await;
+        let _permit = self.lanes.enter_small().await;
         self.report(descriptor, Event::Started);
         self.destination.push(descriptor, Content::Bytes(bytes)).await.map_err(at_destination)?;
         self.report(descriptor, Event::Copied);
@@ -348,7 +345,7 @@ impl Run {
     }
 
     async fn push_tagged(&self, manifest: &Manifest, tag: &str) -> Result<()> {
-        let _permit = self.small().await;
+        let _permit = self.lanes.enter_small().await;
         self.report(&manifest.descriptor, Event::Started);
         self.destination.push_tagged(manifest, tag).await.map_err(at_destination)?;
         self.report(&manifest.descriptor, Event::Copied);
@@ -358,19 +355,10 @@ impl Run {
 
     /// The bytes are at hand, so the tag is set by pushing them: one request where others take two.
     async fn tag(&self, manifest: &Manifest, tag: &str) -> Result<()> {
-        let _permit = self.small().await;
+        let _permit = self.lanes.enter_small().await;
         self.destination.push_tagged(manifest, tag).await.map_err(at_destination)?;
         self.report(&manifest.descriptor, Event::Tagged(tag));
         Ok(())
-    }
-
-    async fn small(&self) -> SemaphorePermit<'_> {
-        self.small.acquire().await.expect("nobody closes the semaphore")
-    }
-
-    async fn permit(&self, descriptor: &Descriptor) -> SemaphorePermit<'_> {
-        let class = self.large.as_ref().filter(|_| descriptor.size > transfer::SMALL);
-        class.unwrap_or(&self.small).acquire().await.expect("nobody closes the semaphore")
     }
 
     fn report(&self, descriptor: &Descriptor, event: Event<'_>) {

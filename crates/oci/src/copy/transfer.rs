@@ -12,14 +12,13 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::lanes::SMALL;
 use super::{CopyError, Event, Origin, Result, Run, at_destination, at_source, may_be_missing};
 use crate::blocking;
 use crate::content::{BlobReader, Content, Reopen, check, fetch_all};
 use crate::descriptor::Descriptor;
 use crate::error::Error;
 
-/// Blobs up to this size, in bytes, count as small: they are held in memory and take requests rather than time.
-pub(super) const SMALL: u64 = 64 * 1024;
 /// After so many refusals in a row the destination is not asked to mount any more: each leaves an upload
 /// session behind.
 const MAX_REFUSED_MOUNTS: u32 = 3;
@@ -31,7 +30,7 @@ const REPORT_EVERY: u64 = 256 * 1024;
 impl Run {
     /// Brings a blob to the destination: mounts it, or finds it there, or sends it.
     pub(super) async fn blob(self: &Arc<Self>, descriptor: &Descriptor) -> Result<()> {
-        let _permit = self.permit(descriptor).await;
+        let _permit = self.lanes.enter(descriptor).await;
         if self.mounted(descriptor).await || self.found(descriptor).await? {
             return Ok(());
         }

@@ -68,26 +68,30 @@ impl Plan {
     }
 }
 
-/// Looks into a manifest, the manifests it lists and, when asked, what they refer to.
+/// Looks into a manifest that was read, the manifests it lists and, when asked, what they refer to.
 pub(crate) async fn make(
     source: &dyn ReadTarget,
-    root: &Descriptor,
+    root: Manifest,
     wanted: &Wanted,
     status: &Status,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     let mut seen: HashSet<Digest> = HashSet::new();
-    let mut pending = vec![root.clone()];
+    let mut pending = vec![root.descriptor.clone()];
+    let mut read = Some(root);
     let mut config_taken = false;
     while let Some(next) = pending.pop() {
         if !seen.insert(next.digest.clone()) {
             continue;
         }
         if seen.len() > MAX_MANIFESTS {
-            return Err(tidewaiter_oci::Error::TooDeep { digest: root.digest.clone(), limit: MAX_MANIFESTS });
+            return Err(tidewaiter_oci::Error::TooDeep { digest: next.digest, limit: MAX_MANIFESTS });
         }
         status.report(&next, Event::Started);
-        let manifest: Manifest = fetch_manifest(source, &next).await?;
+        let manifest = match read.take() {
+            Some(root) => root,
+            None => fetch_manifest(source, &next).await?,
+        };
         status.tell(&next, "Processing ");
         match &manifest.view {
             View::Image(image) => {

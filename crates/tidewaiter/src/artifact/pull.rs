@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
-use tidewaiter_oci::content::ReadTarget;
-use tidewaiter_oci::copy::{Event, Reporter as _};
+use tidewaiter_oci::content::{ReadTarget, fetch_manifest};
+use tidewaiter_oci::copy::{Concurrency, Event, Lanes, Reporter as _};
 use tidewaiter_oci::pack::{FileAttributes, UNPACK};
+use tidewaiter_oci::select::select_platform;
 use tidewaiter_oci::unpack::{Existing, Limits, Output, OutputOptions, Paths};
-use tidewaiter_oci::{Descriptor, Error};
+use tidewaiter_oci::{Descriptor, Error, Manifest, Platform};
 use tokio::io::AsyncReadExt as _;
 
 use crate::artifact::cache::Cached;
@@ -24,7 +25,6 @@ use crate::artifact::options::target::{self, TargetOptions};
 use crate::artifact::options::{concurrency, platform, read_concurrency, terminal, verbose};
 use crate::artifact::plan::{self, Plan, Wanted};
 use crate::artifact::push::style;
-use crate::artifact::resolve::descriptor_of;
 use crate::artifact::session::Session;
 use crate::environment;
 
@@ -98,7 +98,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let reference = target.reference(session)?;
     let source = Cached::wrap(target.open_readable(session).await?, environment::pull_cache()).await?;
     let blame = |error| target.blame(session, error);
-    let root = descriptor_of(&*source, reference, platform.as_ref()).await.map_err(blame)?;
+    let root = root_of(&*source, reference, platform.as_ref()).await.map_err(blame)?;
     let to_stdout = matches.text("output") == "-";
     let shown = if to_stdout { Style::Silent } else { style(matches, &format) };
     let status = Status::new(session.ui, status::DOWNLOAD, shown);
@@ -111,16 +111,32 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         with_subjects: matches.bool("include-subject"),
         patterns: matches.list("include").to_vec(),
     };
-    let plan = plan::make(&*source, &root, &wanted, &status).await.map_err(blame)?;
+    let root_descriptor = root.descriptor.clone();
+    let plan = plan::make(&*source, root, &wanted, &status).await.map_err(blame)?;
     if to_stdout {
         return write_to_stdout(session, &target, &*source, &plan).await;
     }
     let files = write(session, matches, &target, &source, &plan, &status).await;
     status.finish();
-    report(session, &target, &format, &root, &plan, files?)
+    report(session, &target, &format, &root_descriptor, &plan, files?)
 }
 
-/// Writes all files of a plan, several at a time, and gives them in its order.
+/// What a tag or digest names, or the image for a platform in the index it names.
+async fn root_of(
+    source: &dyn ReadTarget,
+    reference: &str,
+    platform: Option<&Platform>,
+) -> tidewaiter_oci::Result<Manifest> {
+    let named = source.fetch_reference(reference).await?;
+    let Some(platform) = platform else { return Ok(named) };
+    let chosen = select_platform(source, &named, platform, reference).await?;
+    match chosen.digest == *named.digest() {
+        true => Ok(named),
+        false => fetch_manifest(source, &chosen).await,
+    }
+}
+
+/// Writes all files of a plan, many at a time, and gives them in its order.
 async fn write(
     session: &Session,
     matches: &Matches,
@@ -132,13 +148,15 @@ async fn write(
     plan.check_names()?;
     let output = Output::open(matches.text("output"), output_options(matches)).await?;
     let unpacks = !matches.bool("no-unpack");
+    let lanes = Lanes::new(Concurrency::new(read_concurrency(matches)));
     let written = stream::iter(&plan.files)
         .map(|file| async {
+            let _permit = lanes.enter(file).await;
             write_one(&output, &**source, file, status, unpacks)
                 .await
                 .map_err(|error| explain(session, target, error))
         })
-        .buffered(read_concurrency(matches).get())
+        .buffered(lanes.width())
         .try_collect::<Vec<PathBuf>>()
         .await?;
     for manifest in &plan.manifests {
