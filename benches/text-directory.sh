@@ -7,9 +7,9 @@ begin "A text directory of 272 MB"
 # What a Debian machine has of sources, headers and documents, until it is enough.
 if [ ! -d "$work/text" ]; then
     mkdir -p "$work/text.unfinished"
-    find /usr/include /usr/lib/python3 /usr/lib/python3.* /usr/share /usr/lib/node_modules /usr/local/include \
-        -type f -size -2M \( -name '*.h' -o -name '*.py' -o -name '*.pm' -o -name '*.pl' -o -name '*.js' \
-        -o -name '*.ts' -o -name '*.md' -o -name '*.html' -o -name '*.txt' -o -name '*.json' -o -name '*.c' \) \
+    find /usr -type f -size -4M \( -name '*.h' -o -name '*.py' -o -name '*.pm' -o -name '*.pl' -o -name '*.js' \
+        -o -name '*.ts' -o -name '*.md' -o -name '*.html' -o -name '*.txt' -o -name '*.json' -o -name '*.c' \
+        -o -name '*.xml' -o -name '*.css' -o -name '*.sh' -o -name '*.yml' -o -name '*.map' -o -name '*.mjs' \) \
         -printf '%s %p\n' 2>/dev/null | sort -k2 |
         awk '{sum += $1; print substr($0, index($0, " ") + 1)} sum > 272000000 {exit}' |
         tar -cf - -T - 2>/dev/null | tar -xf - -C "$work/text.unfinished"
