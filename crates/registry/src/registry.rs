@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::repository::Repository;
 use crate::uploads::Uploads;
-use crate::webhooks::Runner;
+use crate::webhooks::{self, Runner};
 
 /// How often idle uploads are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) cache: ByteCache,
     pub(crate) metrics: Metrics,
     pub(crate) options: Options,
+    /// Names this process among those that share the database.
+    pub(crate) instance: String,
 }
 
 impl Registry {
@@ -57,6 +59,7 @@ impl Registry {
             cache: ByteCache::new(options.cache_bytes),
             metrics: Metrics::new(),
             options,
+            instance: format!("{:032x}", rand::random::<u128>()),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -92,21 +95,33 @@ impl Registry {
     }
 
     /// Gets ready to do what has to be done now and then: to end idle uploads, collect garbage, post events. The
-    /// future that is given does it until it is dropped; the binary runs it beside the server. Webhooks are posted
+    /// future that is given does it until `stop` resolves; the binary runs it beside the server. Webhooks are posted
     /// what happens from now on. Fails when the settings of one are wrong.
-    pub async fn upkeep(&self) -> Result<impl Future<Output = Infallible> + use<>> {
+    pub async fn upkeep<S: Future<Output = ()>>(&self, stop: S) -> Result<impl Future<Output = ()> + use<S>> {
         let mut runners = Vec::new();
         for webhook in &self.shared.options.webhooks {
             let runner = Runner::new(Arc::clone(&self.shared), webhook.clone())?;
             runner.register().await?;
             runners.push(runner);
         }
-        Ok(self.clone().keep_up(runners))
+        Ok(self.clone().keep_up(runners, stop))
     }
 
-    async fn keep_up(self, runners: Vec<Runner>) -> Infallible {
-        // Dropped with this future, which ends the tasks.
-        let _posting: JoinSet<()> = runners.into_iter().map(Runner::run).collect();
+    async fn keep_up(self, runners: Vec<Runner>, stop: impl Future<Output = ()>) {
+        let mut posting: JoinSet<()> = runners.into_iter().map(Runner::run).collect();
+        // Also in the middle of a collection: what it leaves is found by the next one.
+        tokio::select! {
+            () = stop => {}
+            never = self.tidy() => match never {},
+        }
+        posting.shutdown().await;
+        if let Err(error) = webhooks::release(&self.shared).await {
+            tracing::debug!(%error, "the next process has to wait before it posts events");
+        }
+    }
+
+    /// Ends idle uploads and collects garbage, until it is dropped.
+    async fn tidy(&self) -> Infallible {
         let mut sweep = tokio::time::interval(SWEEP);
         // An interval's first tick comes at once, and garbage can wait.
         let every = self.shared.options.collect_every.unwrap_or(Duration::MAX);

@@ -227,7 +227,9 @@ tidewaiter_db::statements! {
     LEASE_READER = "
         UPDATE registry_cursors SET owner = $2, leased_until = $3
         WHERE reader = $1 AND (leased_until < $4 OR owner = $2) RETURNING sequence";
-    ADVANCE_READER = "UPDATE registry_cursors SET sequence = $3 WHERE reader = $1 AND owner = $2";
+    ADVANCE_READER = "
+        UPDATE registry_cursors SET sequence = $3, leased_until = $4 WHERE reader = $1 AND owner = $2";
+    RELEASE_READERS = "UPDATE registry_cursors SET leased_until = 0 WHERE owner = $1";
     // A manifest that loses a tag has been changed just now.
     TOUCH_TAGGED = "
         UPDATE registry_manifests SET updated_at = $4 WHERE repository_id = $1 AND digest <> $3

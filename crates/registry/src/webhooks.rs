@@ -19,8 +19,8 @@ use crate::sql;
 
 /// Events read at a time.
 const BATCH: u32 = 100;
-/// How long a process keeps a cursor without a sign of life.
-const LEASE: Duration = Duration::from_secs(120);
+/// How long a process keeps a cursor without a sign of life: longer than one post may take, in microseconds.
+const LEASE: i64 = 60 * 1_000_000;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often other processes' events are looked for, where they are not heard of.
@@ -93,8 +93,6 @@ pub(crate) struct Runner {
     webhook: Webhook,
     headers: HeaderMap,
     http: reqwest::Client,
-    /// This process, for the lease.
-    owner: String,
     /// The receiver has shown that it wants Event Grid's events.
     validated: bool,
     /// Posts of the same event that failed.
@@ -124,8 +122,7 @@ impl Runner {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| wrong(error.to_string()))?;
-        let owner = format!("{:032x}", rand::random::<u128>());
-        Ok(Self { shared, webhook, headers, http, owner, validated: false, failures: 0 })
+        Ok(Self { shared, webhook, headers, http, validated: false, failures: 0 })
     }
 
     /// The name of its cursor.
@@ -162,9 +159,9 @@ impl Runner {
     /// The cursor, when no other process holds it.
     async fn lease(&self) -> Result<Option<i64>> {
         let now = self.shared.now();
-        let until = now.saturating_add(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX));
+        let arguments = args![self.reader(), &self.shared.instance, now.saturating_add(LEASE), now];
         let mut tx = self.shared.metadata.db().begin().await?;
-        let row = tx.fetch_optional(sql::LEASE_READER, args![self.reader(), &self.owner, until, now]).await?;
+        let row = tx.fetch_optional(sql::LEASE_READER, arguments).await?;
         let sequence = row.map(|row| row.i64(0)).transpose()?;
         tx.commit().await?;
         Ok(sequence)
@@ -180,7 +177,8 @@ impl Runner {
                 if self.webhook.wants(&event) && !self.post(&event).await {
                     return Ok(Progress::Failed);
                 }
-                let arguments = args![self.reader(), &self.owner, event.sequence];
+                let until = self.shared.now().saturating_add(LEASE);
+                let arguments = args![self.reader(), &self.shared.instance, event.sequence, until];
                 if self.shared.metadata.db().execute(sql::ADVANCE_READER, arguments).await? == 0 {
                     // Another process took over while we waited for the receiver.
                     return Ok(Progress::Done);
@@ -260,6 +258,12 @@ impl Runner {
         // A receiver that has not shown yet that it wants them must say 200; afterwards any success counts.
         if status.is_success() { Ok(response) } else { Err(format!("the receiver answered {status}")) }
     }
+}
+
+/// Lets other processes post at once, because this one ends.
+pub(crate) async fn release(shared: &Shared) -> Result<()> {
+    shared.metadata.db().execute(sql::RELEASE_READERS, args![&shared.instance]).await?;
+    Ok(())
 }
 
 /// An error with its causes, which is where HTTP errors say what happened.

@@ -226,7 +226,7 @@ async fn garbage_is_collected_by_hand_and_by_itself() {
     assert_eq!(registry.manage_json(&["gc", "--grace", "0s", "--dry-run"]), expected);
     assert_eq!(registry.status(Method::GET, &blob).await, StatusCode::OK, "that was a rehearsal");
     let text = registry.manage(&["gc", "--grace", "0s"]);
-    assert!(text.starts_with("Deleted 1 blobs of 8 bytes\n"), "{text}");
+    assert!(text.starts_with("Deleted:\n  blobs            1 with 8 bytes\n"), "{text}");
     assert_eq!(registry.status(Method::GET, &blob).await, StatusCode::NOT_FOUND);
     assert_eq!(registry.status(Method::GET, "/v2/app/manifests/v1").await, StatusCode::OK);
 

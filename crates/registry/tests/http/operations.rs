@@ -97,7 +97,7 @@ async fn uploads_are_limited_and_end_when_they_are_idle() {
     assert_eq!(server.get(&first).await.status(), StatusCode::NO_CONTENT);
     hands.pass(Duration::from_secs(3000));
     // The upkeep's first look comes at once.
-    let upkeep = server.registry.upkeep().await.expect("nothing to complain of");
+    let upkeep = server.registry.upkeep(std::future::pending()).await.expect("nothing to complain of");
     let upkeep = tokio::time::timeout(Duration::from_millis(200), upkeep).await;
     assert!(upkeep.is_err(), "it goes on");
     server.begin("app", "").await;

@@ -1,6 +1,5 @@
 //! Events are posted to receivers, in order, again after failures, and across restarts.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,8 +10,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tidewaiter_registry::{Options, Webhook, WebhookFormat};
-use tokio::sync::mpsc;
+use tidewaiter_registry::{BlobStore, Options, Registry, Webhook, WebhookFormat};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// A receiver that hands on what it gets, and fails as often as it is told.
 #[derive(Clone)]
@@ -62,15 +62,32 @@ fn webhook(url: &str, format: WebhookFormat, scope: &str) -> Webhook {
     }
 }
 
-async fn start(webhook: Webhook) -> (Server, tokio::task::JoinHandle<Infallible>) {
-    let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
-    let upkeep = upkeep(&server).await;
-    (server, upkeep)
+/// The upkeep of a registry: it runs until it is told to stop.
+struct Upkeep {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
 }
 
-/// Runs the upkeep.
-async fn upkeep(server: &Server) -> tokio::task::JoinHandle<Infallible> {
-    tokio::spawn(server.registry.upkeep().await.expect("the settings can work"))
+impl Upkeep {
+    async fn start(server: &Server) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(server.registry.upkeep(stopped).await.expect("the settings can work"));
+        Self { task, stop }
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).expect("it listens");
+        self.task.await.expect("it ends");
+    }
+}
+
+async fn start(webhook: Webhook) -> (Server, Upkeep) {
+    let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
+    let upkeep = Upkeep::start(&server).await;
+    (server, upkeep)
 }
 
 async fn next(news: &mut mpsc::UnboundedReceiver<(HeaderMap, Value)>) -> (HeaderMap, Value) {
@@ -136,7 +153,8 @@ async fn event_grid_gets_its_handshake_and_its_shape() {
 #[tokio::test]
 async fn nothing_is_lost_or_repeated_when_the_process_ends() {
     let (url, mut news) = receiver(0).await;
-    let (server, upkeep_task) = start(webhook(&url, WebhookFormat::Acr, "")).await;
+    let hook = webhook(&url, WebhookFormat::Acr, "");
+    let (server, first) = start(hook.clone()).await;
     server.push_image("app", "v1", b"layer").await;
     assert_eq!(next(&mut news).await.1["target"]["tag"], "v1");
     // Until the cursor has moved: the post was answered before that was written.
@@ -144,18 +162,15 @@ async fn nothing_is_lost_or_repeated_when_the_process_ends() {
     while server.temp.db.fetch_one(sql, Vec::new()).await.expect("a row").i64(0).expect("a number") < 1 {
         tokio::task::yield_now().await;
     }
-    upkeep_task.abort();
-    let _ = upkeep_task.await;
+    first.stop().await;
     server.push_image("app", "v2", b"layer").await;
     server.push_image("app", "v3", b"layer").await;
-    // The lease of the process that ended runs out by itself; here it is taken away.
-    server
-        .temp
-        .db
-        .execute("UPDATE registry_cursors SET leased_until = 0", Vec::new())
-        .await
-        .expect("updates");
-    let _upkeep = upkeep(&server).await;
+    // It has given the cursor back, so the next one need not wait until it is known to be gone.
+    let blobs = BlobStore::local(server.temp.directory.path()).await.expect("a store");
+    let options = Options { webhooks: vec![hook], ..options() };
+    let next_process = Registry::open(server.temp.db.clone(), blobs, options).await.expect("a registry");
+    let next_process = server.beside(next_process).await;
+    let _second = Upkeep::start(&next_process).await;
     assert_eq!(next(&mut news).await.1["target"]["tag"], "v2");
     assert_eq!(next(&mut news).await.1["target"]["tag"], "v3");
 }
@@ -178,7 +193,7 @@ async fn settings_that_cannot_work_are_refused() {
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let webhook = Webhook { headers, ..webhook(url, WebhookFormat::Acr, "") };
         let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
-        let error = server.registry.upkeep().await.err().expect("refused");
+        let error = server.registry.upkeep(std::future::pending()).await.err().expect("refused");
         assert!(error.to_string().starts_with("the webhook hook cannot be used"), "{error}");
     }
 }

@@ -115,11 +115,9 @@ pub(crate) async fn serve(
     tls: Option<Tls>,
     stop: CancellationToken,
 ) -> Result<()> {
-    let upkeep = registry.upkeep().await?;
+    let upkeep = registry.upkeep(stop.clone().cancelled_owned()).await?;
     let options = ServeOptions { tls, ..ServeOptions::default() };
     let serving = tidewaiter_registry::serve(listener, registry.router(), &options, stop.cancelled_owned());
-    tokio::select! {
-        () = serving => Ok(()),
-        never = upkeep => match never {},
-    }
+    tokio::join!(serving, upkeep);
+    Ok(())
 }

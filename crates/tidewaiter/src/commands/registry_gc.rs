@@ -46,10 +46,13 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     if args.output.format() == Format::Json {
         return print_json(ui, &collected);
     }
-    let verb = if args.dry_run { "Would delete" } else { "Deleted" };
-    ui.line(format_args!("{verb} {} blobs of {} bytes", collected.blobs, collected.bytes));
-    ui.line(format_args!("{verb} {} manifests without a tag", collected.manifests));
-    ui.line(format_args!("{verb} {} blobs from repositories that do not use them", collected.links));
-    ui.line(format_args!("{verb} {} remains of uploads", collected.stray_objects));
+    ui.line(if args.dry_run { "Would be deleted:" } else { "Deleted:" });
+    ui.line(format_args!("  blobs            {} with {} bytes", collected.blobs, collected.bytes));
+    ui.line(format_args!(
+        "  uses of blobs    {} by repositories that have no manifest for them",
+        collected.links
+    ));
+    ui.line(format_args!("  manifests        {} without a tag", collected.manifests));
+    ui.line(format_args!("  left by uploads  {}", collected.stray_objects));
     Ok(())
 }
