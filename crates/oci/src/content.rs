@@ -4,7 +4,10 @@
 //! Abilities that only some stores have (mounting, ranged reads, ready-made referrer lists) are asked for
 //! through methods that answer `None` or `false` by default, so that one copy algorithm serves every pair.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +33,19 @@ pub enum Content {
     Reopen(Box<dyn Reopen>),
 }
 
+/// A file to download to.
+#[derive(Clone)]
+pub struct FileTarget {
+    /// Open for reading and writing. It is written by position; where its cursor stands does not matter.
+    pub file: Arc<File>,
+    /// Its name, for messages.
+    pub path: PathBuf,
+    /// How many bytes of the blob are there already, from an attempt that failed.
+    pub existing: u64,
+    /// Is told of bytes that arrived, piece by piece.
+    pub progress: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
 /// Opens the same content again and again.
 #[async_trait]
 pub trait Reopen: Send + Sync {
@@ -51,6 +67,12 @@ pub trait Fetch: Send + Sync {
         let skipped = tokio::io::copy(&mut before, &mut tokio::io::sink()).await;
         skipped.map_err(|source| Error::transfer(&descriptor.digest, source))?;
         Ok(reader)
+    }
+
+    /// Writes the content into a file in the store's own way and checks it: a remote takes parts of large blobs
+    /// over several connections. `false` when it has none for this content: [`Fetch::fetch`] it then.
+    async fn fetch_into(&self, _descriptor: &Descriptor, _target: &FileTarget) -> Result<bool> {
+        Ok(false)
     }
 
     /// The content is there.

@@ -11,6 +11,7 @@ mod beneath;
 mod merge;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, RenameFlags, renameat, renameat_with, symlinkat, unlinkat};
 use rustix::io::Errno;
+use tokio::runtime::Handle;
 use tokio_util::io::SyncIoBridge;
 
 use self::beneath::Directory;
 use crate::blocking;
-use crate::content::BlobReader;
+use crate::content::{BlobReader, Fetch, FileTarget};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::pack::{FILE_MODE, FileAttributes};
@@ -136,8 +138,22 @@ impl Output {
         reader: BlobReader,
     ) -> Result<PathBuf> {
         let (output, title, descriptor) = (self.clone(), title.to_owned(), descriptor.clone());
-        let reader = SyncIoBridge::new(reader);
-        blocking::run(move || output.write_blocking(&title, &descriptor, reader)).await
+        let incoming = Incoming::Stream(SyncIoBridge::new(reader));
+        blocking::run(move || output.write_blocking(&title, &descriptor, incoming)).await
+    }
+
+    /// Like [`Output::write_file`], from the store that has the content, in the way that is fastest for it.
+    /// `progress` is told of bytes that arrived, piece by piece.
+    pub async fn write_file_from(
+        &self,
+        title: &str,
+        descriptor: &Descriptor,
+        store: Arc<dyn Fetch>,
+        progress: Arc<dyn Fn(u64) + Send + Sync>,
+    ) -> Result<PathBuf> {
+        let (output, title, descriptor) = (self.clone(), title.to_owned(), descriptor.clone());
+        let incoming = Incoming::Store { store, progress, runtime: Handle::current() };
+        blocking::run(move || output.write_blocking(&title, &descriptor, incoming)).await
     }
 
     /// Unpacks a tar archive, compressed with gzip or Zstandard or not at all, as the directory that `title`
@@ -170,12 +186,7 @@ impl Output {
         Error::OutsideTarget { what: what.to_owned(), directory: self.path.clone() }
     }
 
-    fn write_blocking(
-        &self,
-        title: &str,
-        descriptor: &Descriptor,
-        reader: SyncIoBridge<BlobReader>,
-    ) -> Result<PathBuf> {
+    fn write_blocking(&self, title: &str, descriptor: &Descriptor, incoming: Incoming) -> Result<PathBuf> {
         let Target { base, base_path, names } = self.target(title)?;
         let path = names.iter().fold(base_path, |path, name| path.join(name));
         let failed = |error: io::Error| Error::file("write", &path)(error);
@@ -190,11 +201,11 @@ impl Output {
         };
         let temporary = Temporary::new(&directory);
         if mode == Some("120000") {
-            let target = read_link_target(descriptor, reader)?;
+            let target = read_link_target(descriptor, incoming.open(descriptor)?)?;
             self.check_link(title, &target, parents.len())?;
             symlinkat(OsStr::from_bytes(&target), &directory, &temporary.name).map_err(io::Error::from)
         } else {
-            self.fill(&directory, &temporary.name, descriptor, reader, mode, &path)?;
+            self.fill(&directory, &temporary.name, descriptor, incoming, mode, &path)?;
             Ok(())
         }
         .map_err(failed)?;
@@ -205,18 +216,23 @@ impl Output {
         Ok(path)
     }
 
-    /// Writes a stream into a new file.
+    /// Writes content into a new file.
     fn fill(
         &self,
         directory: &Directory,
         name: &OsStr,
         descriptor: &Descriptor,
-        mut reader: SyncIoBridge<BlobReader>,
+        incoming: Incoming,
         mode: Option<&str>,
         path: &Path,
     ) -> Result<()> {
         let failed = |error: io::Error| Error::file("write", path)(error);
         let mut file = directory.create(name, 0o666).map_err(failed)?;
+        if incoming.arrives_in(&file, descriptor, path)? {
+            return set_mode(&file, mode).map_err(failed);
+        }
+        let progress = incoming.progress();
+        let mut reader = incoming.open(descriptor)?;
         let mut check = Check::new(descriptor);
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -227,14 +243,12 @@ impl Output {
             }
             check.update(&buffer[..count])?;
             file.write_all(&buffer[..count]).map_err(failed)?;
+            if let Some(progress) = &progress {
+                progress(count as u64);
+            }
         }
         check.end()?;
-        // Six digits as git has them; the type was looked at before.
-        let bits = mode.and_then(|mode| u32::from_str_radix(mode.get(2..)?, 8).ok());
-        if let Some(bits) = bits {
-            file.set_permissions(std::fs::Permissions::from_mode(bits & 0o777)).map_err(failed)?;
-        }
-        Ok(())
+        set_mode(&file, mode).map_err(failed)
     }
 
     /// Refuses a symbolic link in a directory `depth` levels down that leads out.
@@ -265,6 +279,52 @@ impl Output {
         let staged = merge::Staged { outer, directory: opened, entries: unpacked.directories };
         merge::into_place(&staged, &base, &names, &target, self.options.existing)?;
         Ok(unpacked.summary)
+    }
+}
+
+/// Where a file's content comes from.
+enum Incoming {
+    Stream(SyncIoBridge<BlobReader>),
+    Store { store: Arc<dyn Fetch>, progress: Arc<dyn Fn(u64) + Send + Sync>, runtime: Handle },
+}
+
+impl Incoming {
+    /// Has the store write the file, when it has a way of its own.
+    fn arrives_in(&self, file: &File, descriptor: &Descriptor, path: &Path) -> Result<bool> {
+        let Self::Store { store, progress, runtime } = self else { return Ok(false) };
+        let target = FileTarget {
+            file: Arc::new(file.try_clone().map_err(Error::file("write", path))?),
+            path: path.to_owned(),
+            existing: 0,
+            progress: Arc::clone(progress),
+        };
+        runtime.block_on(store.fetch_into(descriptor, &target))
+    }
+
+    /// Who wants to know of bytes that arrive by reading.
+    fn progress(&self) -> Option<Arc<dyn Fn(u64) + Send + Sync>> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Store { progress, .. } => Some(Arc::clone(progress)),
+        }
+    }
+
+    fn open(self, descriptor: &Descriptor) -> Result<SyncIoBridge<BlobReader>> {
+        match self {
+            Self::Stream(reader) => Ok(reader),
+            Self::Store { store, runtime, .. } => {
+                let reader = runtime.block_on(store.fetch(descriptor))?;
+                Ok(SyncIoBridge::new_with_handle(reader, runtime))
+            }
+        }
+    }
+}
+
+/// Follows six digits as git has them; the type was looked at before.
+fn set_mode(file: &File, mode: Option<&str>) -> io::Result<()> {
+    match mode.and_then(|mode| u32::from_str_radix(mode.get(2..)?, 8).ok()) {
+        Some(bits) => file.set_permissions(std::fs::Permissions::from_mode(bits & 0o777)),
+        None => Ok(()),
     }
 }
 

@@ -4,9 +4,7 @@
 //! the beginning on, reads it back (it is still in memory) and hashes it, so that the digest is known when the
 //! last part arrives. Registries that ignore ranges are read over the first connection alone.
 
-use std::fs::File;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -14,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::content::FileTarget;
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
 use crate::remote::blobs::Download;
@@ -29,19 +28,6 @@ const MAX_WRITES: usize = 64;
 
 /// How much is read back and hashed at a time, in bytes.
 const READ: usize = 256 << 10;
-
-/// A file to download to.
-#[derive(Clone)]
-pub struct FileTarget {
-    /// Open for reading and writing. It is written by position; where its cursor stands does not matter.
-    pub file: Arc<File>,
-    /// Its name, for messages.
-    pub path: PathBuf,
-    /// How many bytes of the blob are there already, from an attempt that failed.
-    pub existing: u64,
-    /// Is told of bytes that arrived, piece by piece.
-    pub progress: Arc<dyn Fn(u64) + Send + Sync>,
-}
 
 impl Repository {
     /// Downloads a blob to a file and checks it.

@@ -30,7 +30,6 @@ mod upload;
 mod warning;
 
 pub use client::Client;
-pub use download::FileTarget;
 pub use observer::{Excerpt, MAX_EXCERPT, Observer, RequestEvent, ResponseEvent, Silent, Wait};
 pub use registry::Registry;
 pub use repository::Repository;

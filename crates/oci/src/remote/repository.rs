@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use url::Url;
 
 use crate::content::{
-    self, BlobReader, Content, Delete, Fetch, Predecessors, Push, ReadTarget, Resolve, Tag,
+    self, BlobReader, Content, Delete, Fetch, FileTarget, Predecessors, Push, ReadTarget, Resolve, Tag,
 };
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
@@ -154,6 +154,13 @@ impl Fetch for Repository {
             return Ok(Box::pin(std::io::Cursor::new(bytes.slice(offset..))));
         }
         self.blob_from(descriptor, offset).await
+    }
+
+    async fn fetch_into(&self, descriptor: &Descriptor, target: &FileTarget) -> Result<bool> {
+        if descriptor.is_manifest() || descriptor.size < self.client.settings().transfer.parallel_from {
+            return Ok(false);
+        }
+        self.fetch_to_file(descriptor, target).await.map(|()| true)
     }
 
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {

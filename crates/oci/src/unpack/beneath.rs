@@ -75,7 +75,7 @@ impl Directory {
 
     /// Makes a new file. The mode is narrowed by the process's umask.
     pub(super) fn create(&self, name: &OsStr, mode: u32) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(File::from(openat(self, name, flags, Mode::from_raw_mode(mode))?))
     }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use tidewaiter_oci::content::{BlobReader, Content, Fetch as _, Push as _, Reopen, Resolve as _, fetch_all};
+use tidewaiter_oci::content::{
+    BlobReader, Content, Fetch as _, FileTarget, Push as _, Reopen, Resolve as _, fetch_all,
+};
 use tidewaiter_oci::copy::{Copier, CopyOptions};
-use tidewaiter_oci::remote::{FileTarget, Repository, RetrySettings, Settings, TransferSettings};
+use tidewaiter_oci::remote::{Repository, RetrySettings, Settings, TransferSettings};
 use tidewaiter_oci::{Descriptor, Manifest, Result, media_type};
 use tidewaiter_testkit::{Fault, FaultProxy, PathClass, Plan, Rule, When};
 

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tidewaiter_oci::content::{Fetch as _, fetch_all};
-use tidewaiter_oci::remote::{FileTarget, Repository, Settings, TransferSettings};
+use tidewaiter_oci::content::{Fetch as _, FileTarget, fetch_all};
+use tidewaiter_oci::remote::{Repository, Settings, TransferSettings};
+use tidewaiter_oci::unpack::{Limits, Output, OutputOptions};
 use tidewaiter_oci::{Descriptor, Error, media_type};
 use tokio::io::AsyncReadExt as _;
 
@@ -251,4 +252,38 @@ async fn what_is_left_of_a_failed_download_is_a_beginning() {
     let error = target.download(&server.repository(in_parts()), &blob(&bytes)).await.expect_err("damaged");
     assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
     assert_eq!(target.read(), b"");
+}
+
+#[tokio::test]
+async fn files_arrive_in_parts_and_only_when_right() {
+    let bytes = content(95_000);
+    let wrong = Bytes::from(bytes.iter().map(|byte| byte ^ u8::from(*byte == 7)).collect::<Vec<_>>());
+    for (sent, is_right) in [(bytes.clone(), true), (wrong, false)] {
+        let server = Server::start(move |seen| Reply::ranged(seen, &sent)).await;
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let path = directory.path().join("file");
+        std::fs::write(&path, "before").expect("it can be written");
+        let limits = Limits { bytes: 0, entries: 0 };
+        let output = Output::open(directory.path(), OutputOptions::new(limits)).await.expect("it opens");
+        let arrived = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&arrived);
+        let progress = Arc::new(move |bytes| {
+            count.fetch_add(bytes, Ordering::Relaxed);
+        });
+        let store = Arc::new(server.repository(in_parts()));
+        let written = output.write_file_from("file", &blob(&bytes), store, progress).await;
+        let there = std::fs::read(&path).expect("it is there");
+        if is_right {
+            assert_eq!(written.expect("it arrives"), path);
+            assert!(there == bytes);
+            assert_eq!(arrived.load(Ordering::Relaxed), bytes.len() as u64);
+            assert_eq!(server.seen().len(), 10);
+        } else {
+            let error = written.expect_err("it is something else");
+            assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
+            assert_eq!(there, b"before");
+        }
+        let names = std::fs::read_dir(directory.path()).expect("it can be listed").count();
+        assert_eq!(names, 1, "nothing unfinished is left");
+    }
 }

@@ -152,7 +152,7 @@ async fn write(
     let written = stream::iter(&plan.files)
         .map(|file| async {
             let _permit = lanes.enter(file).await;
-            write_one(&output, &**source, file, status, unpacks)
+            write_one(&output, source, file, status, unpacks)
                 .await
                 .map_err(|error| explain(session, target, error))
         })
@@ -184,20 +184,20 @@ fn output_options(matches: &Matches) -> OutputOptions {
 
 async fn write_one(
     output: &Output,
-    source: &dyn ReadTarget,
+    source: &Arc<dyn ReadTarget>,
     file: &Descriptor,
     status: &Arc<Status>,
     unpacks: bool,
 ) -> tidewaiter_oci::Result<PathBuf> {
     let title = file.annotation(TITLE).unwrap_or_default();
     status.report(file, Event::Started);
-    let reader = source.fetch(file).await?;
-    let reader = status.watched(file, reader);
     let path = if unpacks && file.annotation(UNPACK) == Some("true") {
-        output.unpack(title, file, reader).await?;
+        let reader = source.fetch(file).await?;
+        output.unpack(title, file, status.watched(file, reader)).await?;
         output.path().join(title)
     } else {
-        output.write_file(title, file, reader).await?
+        let source: Arc<dyn ReadTarget> = Arc::clone(source);
+        output.write_file_from(title, file, source, status.counter(file)).await?
     };
     status.report(file, Event::Copied);
     Ok(path)

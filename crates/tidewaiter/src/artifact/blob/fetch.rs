@@ -1,11 +1,13 @@
 //! `blob fetch`: a blob to a file or to standard output.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
 use tidewaiter_oci::Descriptor;
-use tidewaiter_oci::content::Fetch as _;
+use tidewaiter_oci::content::Fetch;
 use tidewaiter_oci::copy::{Event, Reporter as _};
+use tidewaiter_oci::unpack::{Limits, Output, OutputOptions, Paths};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{digest_of, find};
@@ -22,6 +24,9 @@ use crate::artifact::session::Session;
 
 /// Bytes moved at a time.
 const CHUNK: usize = 256 * 1024;
+
+/// Blobs are written as they are.
+const NOTHING_UNPACKED: Limits = Limits { bytes: 0, entries: 0 };
 
 pub(crate) fn command() -> Command {
     Command::new("fetch")
@@ -82,41 +87,67 @@ async fn fetch(
     opened: &Opened,
     blob: &Descriptor,
     output: &str,
-    status: &Status,
+    status: &Arc<Status>,
 ) -> Outcome {
-    let reader = match opened {
-        Opened::Registry(repository) => repository.fetch(blob).await,
-        Opened::Layout(layout) => layout.fetch(blob).await,
-    };
-    let mut reader = reader.map_err(|error| target.blame(session, error))?;
-    let path = Path::new(output);
-    let mut file = match output {
-        "-" => None,
-        _ => Some(tokio::fs::File::create(path).await.map_err(failure::file("create", path))?),
+    let store: Arc<dyn Fetch> = match opened {
+        Opened::Registry(repository) => Arc::new(repository.clone()),
+        Opened::Layout(layout) => Arc::new(layout.clone()),
     };
     status.report(blob, Event::Started);
+    let path = Path::new(output);
+    if output == "-" || is_device(path) {
+        stream(session, target, &*store, blob, (output != "-").then_some(path)).await?;
+    } else {
+        let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+        let options = OutputOptions { paths: Paths::Anywhere, ..OutputOptions::new(NOTHING_UNPACKED) };
+        let written = match Output::open(parent, options).await {
+            Ok(output) => {
+                output.write_file_from(&name.to_string_lossy(), blob, store, status.counter(blob)).await
+            }
+            Err(error) => Err(error),
+        };
+        written.map_err(|error| target.blame(session, error))?;
+    }
+    status.report(blob, Event::Copied);
+    Ok(())
+}
+
+/// Something is there that takes bytes and is no file, such as a pipe: it is written to, not replaced.
+fn is_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+/// Writes a blob to a device, or to standard output.
+async fn stream(
+    session: &Session,
+    target: &TargetOptions,
+    store: &dyn Fetch,
+    blob: &Descriptor,
+    device: Option<&Path>,
+) -> Outcome {
+    let mut reader = store.fetch(blob).await.map_err(|error| target.blame(session, error))?;
+    let mut file = match device {
+        Some(path) => {
+            let opened = tokio::fs::OpenOptions::new().write(true).open(path).await;
+            Some((opened.map_err(failure::file("open", path))?, path))
+        }
+        None => None,
+    };
     let mut buffer = vec![0; CHUNK];
-    let mut done = 0_u64;
     loop {
         let count = reader
             .read(&mut buffer)
             .await
             .map_err(|error| target.blame(session, tidewaiter_oci::Error::transfer(&blob.digest, error)))?;
-        if count == 0 {
-            break;
-        }
         match &mut file {
-            Some(file) => {
+            Some((file, path)) if count == 0 => {
+                return file.flush().await.map_err(failure::file("write", path));
+            }
+            None if count == 0 => return Ok(()),
+            Some((file, path)) => {
                 file.write_all(&buffer[..count]).await.map_err(failure::file("write", path))?;
             }
             None => session.ui.bytes(&buffer[..count]),
         }
-        done += count as u64;
-        status.report(blob, Event::Progress(done));
     }
-    if let Some(mut file) = file {
-        file.flush().await.map_err(failure::file("write", path))?;
-    }
-    status.report(blob, Event::Copied);
-    Ok(())
 }

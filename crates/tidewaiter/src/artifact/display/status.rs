@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -127,6 +128,15 @@ impl Status {
             return reader;
         }
         Box::pin(Watched { reader, descriptor: descriptor.clone(), count: 0, status: Arc::clone(self) })
+    }
+
+    /// Counts bytes of content that arrive in pieces, and tells how many there are.
+    pub(crate) fn counter(self: &Arc<Self>, descriptor: &Descriptor) -> Arc<dyn Fn(u64) + Send + Sync> {
+        let (status, descriptor, count) = (Arc::clone(self), descriptor.clone(), AtomicU64::new(0));
+        Arc::new(move |bytes| {
+            let count = count.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            status.report(&descriptor, Event::Progress(count));
+        })
     }
 
     /// Does not tell of this content: it is not what the command is about.
