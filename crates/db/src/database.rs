@@ -120,8 +120,17 @@ impl Db {
     }
 
     async fn open_postgres(location: &DbLocation, url: &str, options: &Options) -> Result<Self> {
-        let failed =
-            |source: sqlx::Error| Error::Open { location: location.to_string(), source: Cause(source) };
+        let failed = |source: sqlx::Error| {
+            // The pool tries again while the server may be starting, and then says only that it gave up.
+            let source = match source {
+                sqlx::Error::PoolTimedOut => sqlx::Error::Io(std::io::Error::new(
+                    std::io::ErrorKind::TimedOut,
+                    format!("no server answered for {} s", options.patience.as_secs()),
+                )),
+                other => other,
+            };
+            Error::Open { location: location.to_string(), source: Cause(source) }
+        };
         let connect: PgConnectOptions = url.parse().map_err(failed)?;
         let pool = PgPoolOptions::new()
             .max_connections(options.connections.max(2))

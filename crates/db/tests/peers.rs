@@ -68,4 +68,5 @@ async fn a_server_that_is_away_is_named() {
     assert!(matches!(error, Error::Open { .. }), "{error}");
     let message = error.to_string();
     assert!(message.contains("postgres://u@127.0.0.1:1/d") && !message.contains("secret"), "{message}");
+    assert!(message.contains("no server answered for 2 s"), "{message}");
 }
