@@ -31,7 +31,9 @@ mod response;
 mod route;
 mod server;
 mod sql;
+mod tls;
 mod uploads;
+mod watched;
 mod webhooks;
 
 pub use blobs::BlobStore;
@@ -42,7 +44,8 @@ pub use metadata::{ChangeableAttributes, ManifestDetails};
 pub use options::{Anonymous, Challenge, Clock, Options};
 pub use registry::Registry;
 pub use repository::Repository;
-pub use server::{ClientAddress, ServeOptions, Tls, serve};
+pub use server::{ClientAddress, ServeOptions, serve};
+pub use tls::Tls;
 pub use webhooks::{Webhook, WebhookFormat};
 
 /// The statements of this crate by area, for the test that prepares them on both engines.

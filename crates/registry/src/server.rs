@@ -1,7 +1,6 @@
 //! Runs a router on a listener: connections, TLS, time limits, graceful shutdown.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +12,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::error::{Error, Result};
+use crate::tls::Tls;
 
 /// How connections are served.
 #[derive(Debug, Clone)]
@@ -44,36 +41,6 @@ impl Default for ServeOptions {
             header_patience: Duration::from_secs(60),
             shutdown_patience: Duration::from_secs(30),
         }
-    }
-}
-
-/// A certificate and its key.
-#[derive(Clone)]
-pub struct Tls(TlsAcceptor);
-
-impl Tls {
-    /// Reads a certificate chain and a private key in PEM. The process must have chosen its `rustls` provider.
-    pub fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
-        let wrong = |path: &Path, reason: String| Error::Tls { path: path.to_owned(), reason };
-        let chain = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| wrong(certificate, error.to_string()))?;
-        if chain.is_empty() {
-            return Err(wrong(certificate, "there is no certificate in it".to_owned()));
-        }
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
-        let mut config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, private)
-            .map_err(|error| wrong(certificate, error.to_string()))?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
-    }
-}
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tls")
     }
 }
 

@@ -5,16 +5,15 @@
 //! and the users from before stay.
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+
+use crate::watched::Watched;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
-/// How long the file is not looked at again.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The highest cost that is taken: above it one login keeps a processor busy for many seconds.
 const MAX_COST: u32 = 15;
 
@@ -44,74 +43,41 @@ pub enum InvalidHtpasswd {
 /// Hashes by user name.
 type Users = HashMap<String, Arc<str>>;
 
-/// A password file and what it said last.
+/// A password file and what it says.
 #[derive(Debug)]
 pub(crate) struct Htpasswd {
     path: PathBuf,
-    state: Mutex<State>,
+    users: Watched<Arc<Users>>,
 }
-
-#[derive(Debug)]
-struct State {
-    users: Users,
-    /// Absent when the file could not be looked at.
-    stamp: Option<Stamp>,
-    looked_at: Instant,
-}
-
-/// What changes when a file is written or replaced.
-type Stamp = (SystemTime, u64, Option<u64>);
 
 impl Htpasswd {
     /// Reads the file. Blocks: call it where that is allowed.
     pub(crate) fn open(path: &Path) -> Result<Self, InvalidHtpasswd> {
-        let (users, stamp) = load(path)?;
-        let state = State { users, stamp, looked_at: Instant::now() };
-        Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
+        Ok(Self { path: path.to_owned(), users: Watched::open(&[path], || load(path))? })
     }
 
-    /// The hash of a user's password, by the file as it is now. Looks at the file at most once a second, which
-    /// takes microseconds.
+    /// The hash of a user's password, by the file as it is now.
     pub(crate) fn hash_of(&self, user: &str) -> Option<Arc<str>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.looked_at.elapsed() >= LOOK_EVERY {
-            state.looked_at = Instant::now();
-            self.refresh(&mut state);
-        }
-        state.users.get(user).cloned()
+        self.users.current(|| self.read_again()).get(user).cloned()
     }
 
-    fn refresh(&self, state: &mut State) {
-        let found = fs::metadata(&self.path).ok().and_then(|metadata| stamp(&metadata));
-        if found == state.stamp {
-            return;
-        }
+    fn read_again(&self) -> Option<Arc<Users>> {
         match load(&self.path) {
-            Ok((users, stamp)) => {
+            Ok(users) => {
                 tracing::info!(path = %self.path.display(), users = users.len(), "read the password file again");
-                *state = State { users, stamp, looked_at: state.looked_at };
+                Some(users)
             }
             Err(error) => {
                 tracing::error!(%error, "the password file is not taken; the users from before stay");
-                // Said once for each change of the file.
-                state.stamp = found;
+                None
             }
         }
     }
 }
 
-fn stamp(metadata: &Metadata) -> Option<Stamp> {
-    #[cfg(unix)]
-    let inode = Some(std::os::unix::fs::MetadataExt::ino(metadata));
-    #[cfg(not(unix))]
-    let inode = None;
-    Some((metadata.modified().ok()?, metadata.len(), inode))
-}
-
-fn load(path: &Path) -> Result<(Users, Option<Stamp>), InvalidHtpasswd> {
+fn load(path: &Path) -> Result<Arc<Users>, InvalidHtpasswd> {
     let failed = |source| InvalidHtpasswd::Read { path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(failed)?;
-    let stamp = stamp(&file.metadata().map_err(failed)?);
     let mut text = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_FILE {
@@ -122,7 +88,7 @@ fn load(path: &Path) -> Result<(Users, Option<Stamp>), InvalidHtpasswd> {
         line,
         reason,
     })?;
-    Ok((users, stamp))
+    Ok(Arc::new(users))
 }
 
 /// Reads a whole file; the number of the first wrong line and what is wrong with it.
@@ -203,19 +169,16 @@ mod tests {
         let path = directory.path().join("users");
         fs::write(&path, format!("alice:{HASH}\n")).expect("writes");
         let file = Htpasswd::open(&path).expect("valid");
-        let look = |text: &str| {
-            fs::write(&path, text).expect("writes");
-            let mut state = file.state.lock().expect("not poisoned");
-            file.refresh(&mut state);
-        };
-        look(&format!("alice:{HASH}\nbob:{HASH}\n"));
-        assert!(file.hash_of("bob").is_some());
-        look("bob:plain\n");
-        assert!(file.hash_of("bob").is_some(), "the users from before stay");
-        look(&format!("alice:{HASH}\n"));
-        assert!(file.hash_of("bob").is_none() && file.hash_of("alice").is_some());
+        let look = || file.users.now(|| file.read_again());
+        let write = |text: &str| fs::write(&path, text).expect("writes");
+        write(&format!("alice:{HASH}\nbob:{HASH}\n"));
+        assert!(look().contains_key("bob"));
+        write("bob:plain\n");
+        assert!(look().contains_key("bob"), "the users from before stay");
+        write(&format!("alice:{HASH}\n"));
+        assert!(!look().contains_key("bob") && look().contains_key("alice"));
         fs::remove_file(&path).expect("removes");
-        file.refresh(&mut file.state.lock().expect("not poisoned"));
+        assert!(look().contains_key("alice"));
         assert!(file.hash_of("alice").is_some());
     }
 

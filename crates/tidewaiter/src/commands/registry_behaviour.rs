@@ -69,7 +69,8 @@ impl BehaviourArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsArgs {
-    /// Speak HTTPS with this certificate, followed by those that signed it, in PEM; read at the start
+    /// Speak HTTPS with this certificate, followed by those that signed it, in PEM; read again when it
+    /// changes
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// Private key of the certificate, in PEM
