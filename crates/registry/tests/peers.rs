@@ -3,16 +3,19 @@
 #[path = "http/server.rs"]
 mod server;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::{Server, options};
 use tidewaiter_db::Db;
 use tidewaiter_db::testing::{PostgresServer, TempDb, check_statements};
 use tidewaiter_oci::{Digest, media_type};
 use tidewaiter_registry::access::Slot;
-use tidewaiter_registry::{Anonymous, Challenge, Options, STATEMENTS};
+use tidewaiter_registry::{Anonymous, Challenge, CollectOptions, Options, STATEMENTS};
 
 #[tokio::test]
 async fn every_statement_is_valid_on_both_engines() {
@@ -22,6 +25,58 @@ async fn every_statement_is_valid_on_both_engines() {
         check_statements(&TempDb::new().await.db, statements).await;
         check_statements(&postgres, statements).await;
     }
+}
+
+/// Two processes over one PostgreSQL database and one blob store, with 64 clients of theirs that attach to one subject,
+/// move one tag, and delete what they attached first, while garbage is collected.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_on_postgresql_lose_nothing() {
+    const CLIENTS: usize = 64;
+    let postgres = PostgresServer::start();
+    let location = postgres.database();
+    let directory = tempfile::tempdir().expect("a directory");
+    let start = async || {
+        let db = Db::open(&location, &tidewaiter_db::Options::default()).await.expect("opens");
+        Arc::new(Server::start_on(db, directory.path(), options()).await)
+    };
+    let servers = [start().await, start().await];
+    let subject = servers[0].push_image("app", "v1", b"layer").await;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let (server, subject) = (Arc::clone(&servers[number % 2]), subject.clone());
+            tokio::spawn(async move {
+                let mut attached = Vec::new();
+                for round in ["first", "second"] {
+                    let note = format!("{number} {round}");
+                    attached.push(server.attach("app", &subject, "application/vnd.example", &note).await);
+                }
+                let deleted = server.delete(&format!("/v2/app/manifests/{}", attached[0])).await;
+                assert_eq!(deleted.status(), StatusCode::ACCEPTED);
+                server.push_image("app", "moving", format!("layer {number}").as_bytes()).await;
+                attached.remove(1).to_string()
+            })
+        })
+        .collect();
+    let collected = servers[1].registry.collect(CollectOptions::default()).await.expect("collects");
+    assert_eq!(collected.blobs, 0, "everything is within its grace");
+    let mut expected = BTreeSet::new();
+    for client in clients {
+        expected.insert(client.await.expect("no client complains"));
+    }
+    for server in &servers {
+        let index: Value =
+            server.get(&format!("/v2/app/referrers/{subject}")).await.json().await.expect("an index");
+        let listed = index["manifests"].as_array().expect("a list").iter();
+        let listed: BTreeSet<_> =
+            listed.map(|found| found["digest"].as_str().expect("a digest").to_owned()).collect();
+        assert_eq!(listed, expected);
+    }
+    // A reader that follows the outbox sees the tag move as it moved: the last push is what it names now.
+    let events = servers[0].registry.events_after(0, 1000).await.expect("events");
+    assert_eq!(events.len(), 1 + 4 * CLIENTS);
+    let last = events.iter().rfind(|event| event.tag.as_deref() == Some("moving")).expect("pushed");
+    let now = servers[1].head("/v2/app/manifests/moving").await;
+    assert_eq!(now.headers()["docker-content-digest"], last.digest.as_str());
 }
 
 /// Runs skopeo without a policy; what it printed.

@@ -2,12 +2,14 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use object_store::ObjectStore;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use tidewaiter_db::Db;
 use tidewaiter_db::testing::TempDb;
 use tidewaiter_oci::{Algorithm, Digest, media_type};
 use tidewaiter_registry::{BlobStore, Clock, Options, Registry, ServeOptions, serve};
@@ -84,6 +86,14 @@ impl Server {
         let blobs = blobs.await.expect("a blob store");
         let registry = Registry::open(temp.db.clone(), blobs, options).await.expect("a registry");
         Self::serve(temp, registry).await
+    }
+
+    /// One over a database that is there, and blobs in a directory.
+    pub(crate) async fn start_on(db: Db, directory: &Path, options: Options) -> Self {
+        install_crypto();
+        let blobs = BlobStore::local(directory).await.expect("a blob store");
+        let registry = Registry::open(db, blobs, options).await.expect("a registry");
+        Self::serve(Arc::new(TempDb::new().await), registry).await
     }
 
     /// Another server over the same stores.
