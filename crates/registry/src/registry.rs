@@ -27,6 +27,9 @@ use crate::webhooks::{self, Runner};
 /// How often idle uploads are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// Garbage is collected at the latest this long after the start, if at all.
+const FIRST_COLLECTION: Duration = Duration::from_secs(3600);
+
 /// A registry. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Registry {
@@ -123,9 +126,10 @@ impl Registry {
     /// Ends idle uploads and collects garbage, until it is dropped.
     async fn tidy(&self) -> Infallible {
         let mut sweep = tokio::time::interval(SWEEP);
-        // An interval's first tick comes at once, and garbage can wait.
         let every = self.shared.options.collect_every.unwrap_or(Duration::MAX);
-        let mut collecting = Box::pin(tokio::time::sleep(every));
+        // The first time comes sooner: on a machine that is switched off every night, a day never ends.
+        let first = if every == Duration::MAX { every } else { every.min(FIRST_COLLECTION) };
+        let mut collecting = Box::pin(tokio::time::sleep(first));
         loop {
             tokio::select! {
                 _ = sweep.tick() => self.shared.end_idle_uploads(),

@@ -66,16 +66,25 @@ pub(crate) async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListene
     })
 }
 
-/// Cancels `stop` when the process is asked to end.
+/// Exit code of a server that was asked to end while it was ending: what shells report of an interrupted program.
+const STOPPED_TWICE: i32 = 130;
+
+/// Cancels `stop` when the process is asked to end, and ends it at once when it is asked again.
 pub(crate) fn stop_on_signal(stop: CancellationToken) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be heard")?;
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let mut asked = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        asked().await;
         stop.cancel();
+        // Who asks twice does not want to wait for requests to end. Nothing that was acknowledged is lost by it.
+        asked().await;
+        std::process::exit(STOPPED_TWICE);
     });
     Ok(())
 }

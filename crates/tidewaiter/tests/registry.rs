@@ -2,7 +2,8 @@
 
 mod harness;
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use harness::{PATIENCE, Up, fail, http, run, succeed, tidewaiter};
 use reqwest::{Method, Response, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidewaiter_oci::{Digest, media_type};
@@ -103,6 +105,8 @@ impl Registry {
 #[tokio::test]
 async fn tokens_are_managed_while_the_registry_runs() {
     let registry = Registry::start(&["--anonymous", "nothing"]);
+    registry.wait_for("/readyz", StatusCode::OK).await;
+    assert!(registry.process.output().contains("Nobody can log in yet"), "{}", registry.process.output());
     let actions = ["repositories/team/*/content/read", "repositories/team/*/metadata/read"];
     let map = registry.manage_json(&[&["scope-map", "create", "team"], actions.as_slice()].concat());
     assert_eq!((&map["actions"], &map["type"]), (&json!(actions), &json!("UserDefined")));
@@ -328,6 +332,23 @@ async fn operators_see_health_metrics_and_requests() {
     assert!(registry.process.stop().success(), "it ends as it was asked to");
     let output = registry.process.output();
     assert!(output.contains("method=GET path=\"/v2/app/tags/list\" status=404"), "{output}");
+}
+
+/// The first signal lets requests end, the second ends them.
+#[test]
+fn whoever_asks_twice_does_not_wait() {
+    let mut registry = Registry::start(&[]);
+    let mut client = TcpStream::connect(registry.address).expect("connects");
+    let head = "POST /v2/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+    client.write_all(head.as_bytes()).expect("sends");
+    let mut interim = [0; 25];
+    client.read_exact(&mut interim).expect("the server asks for the body: the request is under way");
+    let id = i32::try_from(registry.process.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, Signal::TERM).expect("it is there");
+    while TcpStream::connect(registry.address).is_ok() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(registry.process.stop().code(), Some(130));
 }
 
 #[tokio::test]

@@ -89,11 +89,17 @@ async fn run_serve(args: ServeArgs, ui: Ui) -> Result<()> {
     let listener = listen(args.listen, "--listen").await?;
     let address = listener.local_addr()?;
     let options = args.access.apply(address, options);
-    let anonymous = options.anonymous;
+    let (anonymous, needs_tokens) = (options.anonymous, registry_access::needs_tokens(&options));
     let (db, registry) = args.stores.open(directory.path(), options).await?;
     ui.line(format_args!("Registry  {address}{}", if tls.is_some() { ", with TLS" } else { "" }));
     ui.line(format_args!("Data      {}", directory.path().display()));
     ui.line(format_args!("Access    {}", registry_access::describe(anonymous)));
+    if needs_tokens && registry.tokens().list().await?.is_empty() {
+        let data = directory.path().display();
+        ui.note(format_args!(
+            "Nobody can log in yet: make a token with `tidewaiter registry token create NAME --data {data}`."
+        ));
+    }
     ui.line("Press Ctrl-C to stop.");
     let ended = serve(&registry, listener, tls, stop).await;
     db.close().await;

@@ -64,6 +64,11 @@ impl AccessArgs {
     }
 }
 
+/// Without a token, nobody can log in.
+pub(crate) fn needs_tokens(options: &Options) -> bool {
+    options.anonymous != Anonymous::Everything && options.htpasswd.is_none()
+}
+
 /// How the registry greets its owner.
 pub(crate) fn describe(anonymous: Anonymous) -> &'static str {
     match anonymous {
