@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use tidewaiter_oci::content::{BlobReader, Content};
@@ -103,6 +104,12 @@ fn tree(root: &Path) {
     fs::create_dir_all(root.join("sub/deeper")).expect("create");
     fs::write(root.join("sub/file"), "content").expect("write");
     fs::write(root.join("sub/deeper/run"), "#!").expect("write");
+    // Archives keep times to the second, rounded.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    for name in ["sub/file", "sub/deeper/run"] {
+        let file = fs::File::options().write(true).open(root.join(name)).expect("open");
+        file.set_modified(time).expect("set");
+    }
     fs::set_permissions(root.join("sub/deeper/run"), Permissions::from_mode(0o755)).expect("set");
     fs::set_permissions(root.join("sub/file"), Permissions::from_mode(0o640)).expect("set");
     symlink("../file", root.join("sub/deeper/up")).expect("link");
