@@ -232,7 +232,8 @@ fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 fn no_answer(error: &reqwest::Error) -> NoAnswer {
-    let kind = if is_tls(error) || error.is_builder() {
+    let other_protocol = other_protocol(error);
+    let kind = if tls(error).is_some() || error.is_builder() || other_protocol.is_some() {
         NoAnswerKind::Permanent
     } else if error.is_connect() && !error.is_timeout() {
         NoAnswerKind::Unreachable
@@ -244,19 +245,35 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
     } else {
         innermost(error)
     };
+    let reason = match other_protocol {
+        Some(meaning) => format!("{meaning} ({reason})"),
+        None => reason,
+    };
     NoAnswer { reason, kind }
 }
 
-/// TLS could not agree on something, which it will not the next time either.
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // Failures of TLS travel inside I/O errors, whose `source` skips them.
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        next = cause.source();
+/// What it means when one side speaks TLS and the other does not.
+fn other_protocol(error: &reqwest::Error) -> Option<&'static str> {
+    if let Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) = tls(error) {
+        return Some("the server does not speak TLS here; it may speak plain HTTP");
     }
-    false
+    causes(error)
+        .any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse))
+        .then_some("the server does not speak plain HTTP here; it may speak HTTPS")
+}
+
+/// What TLS could not agree on, which it will not the next time either.
+fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// All that an error says of its causes. I/O errors carry others inside that their `source` skips.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| {
+        let cause = *cause;
+        match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(carried) => Some(carried),
+            None => cause.source(),
+        }
+    })
 }

@@ -73,6 +73,22 @@ async fn certificates_are_checked_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn a_server_that_speaks_the_other_protocol_is_told_from_one_that_is_broken() {
+    let key = key_for("registry.test");
+    let secure = Server::start_tls(server_config(&key, None), |_| Reply::new(200)).await;
+    let plain = Server::start(|_| Reply::new(200)).await;
+    for (plain_http, server, expected) in [
+        (PlainHttp::Always, &secure, "it may speak HTTPS"),
+        (PlainHttp::Never, &plain, "it may speak plain HTTP"),
+    ] {
+        let error = ping(Settings { plain_http, ..impatient() }, &server.address.to_string())
+            .await
+            .expect_err("nobody understands");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn fixed_addresses_are_for_one_host_and_port() {
     let server = Server::start(|_| Reply::new(200)).await;
     let resolve = vec![at("registry.test", 5000, server.address)];
