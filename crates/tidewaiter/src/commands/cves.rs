@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use tidewaiter_advisory::{Database, Severity, match_inventory};
 use tidewaiter_inventory::Problem;
@@ -46,10 +46,7 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
             path.display()
         );
     }
-    let open = path.clone();
-    let database = tokio::task::spawn_blocking(move || Database::open(&open)).await?;
-    let database =
-        database.with_context(|| format!("the advisory database {} cannot be used", path.display()))?;
+    let database = tokio::task::spawn_blocking(move || Database::open(&path)).await??;
     let read = args.image.read().await?;
     let report = report(&args.image.image, &read, &database);
     match args.format {
