@@ -59,16 +59,19 @@ impl BlobStore {
         .await
     }
 
-    /// Blobs at a URL: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix`, `file:///directory`.
-    /// Options are the ones of the environment variables of those stores (`aws_access_key_id`, …), handed in.
-    /// Uploads are staged in `directory/uploads`; for a `file` URL in its own directory, so that a finished upload
-    /// only has to be renamed.
+    /// Blobs at a URL: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix`, `file:///directory`; what
+    /// is no URL is a directory. Options are the ones of the environment variables of those stores (`aws_access_key_id`, …), handed in.
+    /// Uploads are staged in `directory/uploads`; those to a local directory in that one, so that they only have to be
+    /// renamed when they are finished.
     pub async fn open(
         url: &str,
         options: impl IntoIterator<Item = (String, String)>,
         directory: &Path,
     ) -> Result<Self> {
         let wrong = |reason: String| Error::BlobUrl { url: url.to_owned(), reason };
+        if !url.contains("://") {
+            return Self::local(Path::new(url)).await;
+        }
         let parsed = url::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         if parsed.scheme() == "file" {
             let path = parsed.to_file_path();

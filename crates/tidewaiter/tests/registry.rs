@@ -306,6 +306,10 @@ async fn stores_by_url() {
     let tokens = registry.manage(&["token", "list", "--database", &database]);
     assert_eq!(tokens, "");
 
+    let flags = ["--database", &format!("{path}/names.db"), "--blobs", &format!("{path}/content")];
+    let listed = registry.manage(&[["manifests", "app"].as_slice(), &flags].concat());
+    assert!(listed.contains("\"v1\""), "what is no URL is a path: {listed}");
+
     let data = registry.directory.path().join("other");
     let serve = ["registry", "serve", "--data", data.to_str().expect("UTF-8"), "--listen", "127.0.0.1:0"];
     let error = fail(elsewhere.path(), &[serve.as_slice(), &["--blobs", "ftp://host/x"]].concat());

@@ -102,6 +102,7 @@ fn parse_interval(text: &str) -> Result<Interval, String> {
 
 /// Reads a time like `90m` or `1h 30m`.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
-    let time: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    time.try_into().map_err(|_| "it must not be negative".to_owned())
+    let time: Result<jiff::SignedDuration, _> = text.parse();
+    let time = time.ok().and_then(|time| Duration::try_from(time).ok());
+    time.ok_or_else(|| "give a time like 90m, 12h or 1h 30m".to_owned())
 }

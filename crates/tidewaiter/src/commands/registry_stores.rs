@@ -30,7 +30,7 @@ pub(crate) struct DatabaseArgs {
 pub(crate) struct StoreArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Store of blobs: `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `gs://BUCKET/PREFIX` or `file:///DIRECTORY`.
+    /// Store of blobs: `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `gs://BUCKET/PREFIX` or a directory.
     /// Credentials, regions and endpoints come from the variables of those services: AWS_…, AZURE_…, GOOGLE_…
     /// [default: in the data directory]
     #[arg(long, value_name = "URL")]
