@@ -53,5 +53,5 @@ for size in ${SIZES:-1024}; do
     say "|---|---|---|---|---|---|---|"
     say "$summary"
     summary=
-    [ "$size" -gt 1024 ] && rm -f "$file" "$work/fetched"
+    if [ "$size" -gt 1024 ]; then rm -f "$file" "$work/fetched"; fi
 done

@@ -24,7 +24,7 @@ use crate::verify::Check;
 const WRITE: usize = 1 << 20;
 
 /// Most writes at a time.
-const MAX_WRITES: usize = 64;
+const MAX_WRITES: usize = 16;
 
 /// How much is read back and hashed at a time, in bytes.
 const READ: usize = 256 << 10;
