@@ -13,10 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::copy::Reporter;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{MAX_MANIFEST_SIZE, Manifest};
+pub use crate::unnamed::Unnamed;
 
 /// A stream of content. What a store hands out checks size and digest itself: a reader that ends without an
 /// error has given exactly the content of its descriptor.
@@ -51,6 +53,13 @@ pub struct FileTarget {
 pub trait Reopen: Send + Sync {
     /// Opens it from byte `offset`.
     async fn open(&self, offset: u64) -> Result<BlobReader>;
+}
+
+#[async_trait]
+impl<T: Reopen + ?Sized> Reopen for Arc<T> {
+    async fn open(&self, offset: u64) -> Result<BlobReader> {
+        (**self).open(offset).await
+    }
 }
 
 /// Reads content by descriptor.
@@ -95,6 +104,17 @@ pub trait Push: Send + Sync {
     /// Stores content under its descriptor; content that is already there is not an error. A manifest stays
     /// untagged.
     async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<()>;
+
+    /// Stores a blob in the store's own way while its digest is still being made, which a remote does with large
+    /// ones, and tells `reporter` what a copy would. Nothing when it has none for this blob: measure it and
+    /// [`Push::push`] it then.
+    async fn push_unnamed(
+        &self,
+        _blob: &Unnamed,
+        _reporter: &Arc<dyn Reporter>,
+    ) -> Result<Option<Descriptor>> {
+        Ok(None)
+    }
 
     /// Takes the blob from another repository of the same store without moving its bytes. `false` when the
     /// store cannot or will not: push it then.

@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 
 pub use self::lanes::Lanes;
 pub use self::options::{Concurrency, CopyOptions, Event, ReferrerFilter, Reporter, Selection};
-use crate::content::{Content, ReadTarget, Target, fetch_manifest};
+use crate::content::{Content, ReadTarget, Target, Unnamed, fetch_manifest};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -137,6 +137,19 @@ impl Copier {
             missed: AtomicU32::new(0),
         };
         Self { run: Arc::new(run) }
+    }
+
+    /// Brings a blob to the destination whose digest is made on the way. Copies that follow find it there and do
+    /// not tell of it again. Nothing comes back, and nothing was done, when the destination has no such way.
+    pub async fn push_unnamed(&self, blob: &Unnamed) -> Result<Option<Descriptor>> {
+        let run = &self.run;
+        let _permit = run.lanes.enter(blob.size).await;
+        let pushed = run.destination.push_unnamed(blob, &run.reporter).await.map_err(at_destination)?;
+        if let Some(descriptor) = &pushed {
+            // The same content may have been brought twice.
+            let _ = run.node_cell(&descriptor.digest).set(());
+        }
+        Ok(pushed)
     }
 
     /// Copies what a tag or a digest names, with everything it points at, and gives it the tags. Without tags

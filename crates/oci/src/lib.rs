@@ -29,6 +29,7 @@ pub mod reference;
 pub mod remote;
 pub mod select;
 mod tarball;
+mod unnamed;
 pub mod unpack;
 pub mod verify;
 

@@ -15,7 +15,9 @@ mod manifest;
 mod stage;
 mod tar;
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -30,7 +32,7 @@ pub use self::manifest::{
 };
 pub use self::stage::Stage;
 use crate::blocking::{self, BlockingReader};
-use crate::content::{BlobReader, Content, Reopen};
+use crate::content::{BlobReader, Content, Reopen, Unnamed};
 use crate::descriptor::Descriptor;
 use crate::digest::Algorithm;
 use crate::error::{Error, Result};
@@ -99,18 +101,24 @@ pub struct DirectoryOptions {
 }
 
 /// A blob that was packed: what it is, and where its content lies.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Packed {
     /// With annotations; may be changed before it goes into a manifest, except for digest and size.
     pub descriptor: Descriptor,
     content: Place,
 }
 
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packed").field("descriptor", &self.descriptor).finish_non_exhaustive()
+    }
+}
+
 /// Where packed content lies.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Place {
     Bytes(Bytes),
-    Path(PathBuf),
+    Elsewhere(Arc<dyn Reopen>),
     /// A temporary file without a name.
     Spooled(Arc<File>),
 }
@@ -121,6 +129,12 @@ impl Packed {
     pub fn from_bytes(media_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self { descriptor: Descriptor::of(media_type, &bytes), content: Place::Bytes(bytes) }
+    }
+
+    /// A blob whose name was found out while it was pushed.
+    #[must_use]
+    pub fn named(descriptor: Descriptor, blob: &Unnamed) -> Self {
+        Self { descriptor, content: Place::Elsewhere(Arc::clone(&blob.content)) }
     }
 
     /// The content, for a push. May be asked for again.
@@ -146,11 +160,7 @@ impl Reopen for Packed {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(Box::pin(io::Cursor::new(bytes.slice(start..))))
             }
-            Place::Path(path) => {
-                let path = path.clone();
-                let file = blocking::run(move || open_at(&path, offset)).await?;
-                Ok(Box::pin(BlockingReader::new(file, left)))
-            }
+            Place::Elsewhere(content) => content.open(offset).await,
             Place::Spooled(file) => {
                 let reader = FileAt { file: Arc::clone(file), position: offset };
                 Ok(Box::pin(BlockingReader::new(reader, left)))
@@ -159,10 +169,22 @@ impl Reopen for Packed {
     }
 }
 
-fn open_at(path: &Path, offset: u64) -> Result<File> {
-    let mut file = File::open(path).map_err(Error::file("open", path))?;
-    file.seek(io::SeekFrom::Start(offset)).map_err(Error::file("read", path))?;
-    Ok(file)
+/// The content of a file, opened by its path each time.
+struct LocalFile(PathBuf);
+
+#[async_trait]
+impl Reopen for LocalFile {
+    async fn open(&self, offset: u64) -> Result<BlobReader> {
+        let path = self.0.clone();
+        let (file, left) = blocking::run(move || {
+            let mut file = File::open(&path).map_err(Error::file("open", &path))?;
+            let size = file.metadata().map_err(Error::file("read", &path))?.len();
+            file.seek(io::SeekFrom::Start(offset)).map_err(Error::file("read", &path))?;
+            Ok::<_, Error>((file, size.saturating_sub(offset)))
+        })
+        .await?;
+        Ok(Box::pin(BlockingReader::new(file, left)))
+    }
 }
 
 /// Reads a shared file from a position of its own.
@@ -215,6 +237,51 @@ pub async fn pack_file(
     Ok(packed)
 }
 
+/// The layer that [`pack_file`] makes of a file, to be hashed while it is pushed; [`Packed::named`] is what it is
+/// then.
+pub async fn unnamed_layer(
+    path: impl Into<PathBuf>,
+    title: &str,
+    media_type: Option<&str>,
+    attributes: FileAttributes,
+) -> Result<Unnamed> {
+    let media_type = media_type.unwrap_or(media_type::OCI_LAYER);
+    let path = path.into();
+    let metadata = metadata(&path).await?;
+    let mut annotations = BTreeMap::from([(TITLE.to_owned(), title.to_owned())]);
+    if attributes == FileAttributes::Keep {
+        annotations.insert(FILE_MODE.to_owned(), file_mode(&metadata));
+    }
+    let annotations = Some(annotations);
+    Ok(Unnamed { annotations, ..local_blob(path, &metadata, media_type, Algorithm::Sha256) })
+}
+
+/// A file's bytes as a blob, to be hashed while it is pushed or before.
+pub async fn unnamed_file(
+    path: impl Into<PathBuf>,
+    media_type: &str,
+    algorithm: Algorithm,
+) -> Result<Unnamed> {
+    let path = path.into();
+    let metadata = metadata(&path).await?;
+    Ok(local_blob(path, &metadata, media_type, algorithm))
+}
+
+fn local_blob(path: PathBuf, metadata: &Metadata, media_type: &str, algorithm: Algorithm) -> Unnamed {
+    let content = Arc::new(LocalFile(path));
+    Unnamed { media_type: media_type.to_owned(), annotations: None, size: metadata.len(), algorithm, content }
+}
+
+async fn metadata(path: &Path) -> Result<Metadata> {
+    let path = path.to_owned();
+    blocking::run(move || path.metadata().map_err(Error::file("read", path))).await
+}
+
+/// The value of [`FILE_MODE`] for a file.
+fn file_mode(metadata: &Metadata) -> String {
+    format!("10{:04o}", metadata.permissions().mode() & 0o7777)
+}
+
 fn pack_file_blocking(path: &Path, media_type: String, attributes: FileAttributes) -> Result<Packed> {
     if attributes == FileAttributes::Keep {
         let metadata = path.symlink_metadata().map_err(Error::file("read", path))?;
@@ -242,10 +309,9 @@ fn pack_file_blocking(path: &Path, media_type: String, attributes: FileAttribute
         }
     }
     let descriptor = Descriptor::new(media_type, hasher.finish(), size);
-    let mut packed = Packed { descriptor, content: Place::Path(path.to_owned()) };
+    let mut packed = Packed { descriptor, content: Place::Elsewhere(Arc::new(LocalFile(path.to_owned()))) };
     if attributes == FileAttributes::Keep {
-        let mode = metadata.permissions().mode() & 0o7777;
-        packed.annotate(FILE_MODE, format!("10{mode:04o}"));
+        packed.annotate(FILE_MODE, file_mode(&metadata));
     }
     Ok(packed)
 }

@@ -12,6 +12,7 @@ mod staging;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -25,6 +26,9 @@ pub(crate) use staging::{AppendError, Staged};
 
 /// Objects are put in parts of this many bytes; object stores want all but the last to be equal and over 5 MiB.
 const PART: usize = 8 * 1024 * 1024;
+
+/// How long a remote store may take to answer for the first time.
+const FIRST_ANSWER: Duration = Duration::from_secs(20);
 
 /// Where blobs are kept. Clones share it.
 #[derive(Debug, Clone)]
@@ -62,7 +66,7 @@ impl BlobStore {
     /// Blobs at a URL: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix`, `file:///directory`; what
     /// is no URL is a directory. Options are the ones of the environment variables of those stores (`aws_access_key_id`, …), handed in.
     /// Uploads are staged in `directory/uploads`; those to a local directory in that one, so that they only have to be
-    /// renamed when they are finished.
+    /// renamed when they are finished. A remote store is asked something, so that what is wrong shows at once.
     pub async fn open(
         url: &str,
         options: impl IntoIterator<Item = (String, String)>,
@@ -83,7 +87,12 @@ impl BlobStore {
         }
         let (store, prefix) =
             object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;
-        Self::object_store(Arc::from(store), prefix, directory).await
+        let opened = Self::object_store(Arc::from(store), prefix, directory).await?;
+        match tokio::time::timeout(FIRST_ANSWER, opened.check()).await {
+            Ok(Ok(())) => Ok(opened),
+            Ok(Err(error)) => Err(wrong(error.to_string())),
+            Err(_) => Err(wrong(format!("nothing answered within {} seconds", FIRST_ANSWER.as_secs()))),
+        }
     }
 
     /// Blobs in any object store, under a prefix.
@@ -138,7 +147,7 @@ impl BlobStore {
         }
     }
 
-    /// The object is there. Remote stores are trusted to keep what they took.
+    /// The object is there, whole.
     pub(crate) async fn holds(&self, name: &str, size: u64) -> Result<bool> {
         match &self.backend {
             Backend::Local(directory) => match tokio::fs::metadata(directory.join(name)).await {
@@ -148,7 +157,11 @@ impl BlobStore {
                     Err(Error::BlobFile { operation: "look for", path: directory.join(name), source })
                 }
             },
-            Backend::Remote { .. } => Ok(true),
+            Backend::Remote { store, prefix } => match store.head(&object_path(prefix, name)).await {
+                Ok(meta) => Ok(meta.size == size),
+                Err(object_store::Error::NotFound { .. }) => Ok(false),
+                Err(error) => Err(failed("look for", name)(error)),
+            },
         }
     }
 

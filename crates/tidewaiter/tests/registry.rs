@@ -169,19 +169,45 @@ async fn manifests_are_listed_as_az_lists_them() {
     assert_eq!(list[0]["changeableAttributes"]["deleteEnabled"], true);
 }
 
+/// Makes `cert.pem` and `key.pem` for `localhost`, and a client that trusts nothing else and follows no redirects.
+fn certificate(directory: &Path) -> (String, String, reqwest::Client) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let write = |name: &str, content: String| {
+        let path = directory.join(name);
+        std::fs::write(&path, content).expect("writes");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let files = (write("cert.pem", made.cert.pem()), write("key.pem", made.signing_key.serialize_pem()));
+    let trusted = reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).expect("a certificate");
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    (files.0, files.1, client.tls_certs_only([trusted]).build().expect("a client"))
+}
+
+#[tokio::test]
+async fn the_platform_speaks_tls_everywhere() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (certificate, key, client) = certificate(directory.path());
+    let data = directory.path().join("data");
+    let up = Up::start(&data, &["--tls-cert", &certificate, "--tls-key", &key]);
+    let answer = client.get(format!("https://localhost:{}/v2/", up.registry.port())).send().await;
+    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+    let link = up.login_link().replace("127.0.0.1", "localhost");
+    assert!(link.starts_with("https://"), "{link}");
+    let entered = client.get(link).send().await.expect("an answer");
+    assert_eq!(entered.status(), StatusCode::SEE_OTHER);
+    let cookie = entered.headers()["set-cookie"].to_str().expect("text");
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+}
+
 #[tokio::test]
 async fn tls_from_files() {
     let directory = tempfile::tempdir().expect("a directory");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-    std::fs::write(&certificate, made.cert.pem()).expect("writes");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("writes");
-    let (certificate, key) = (certificate.to_str().expect("UTF-8"), key.to_str().expect("UTF-8"));
+    let (certificate, key, client) = certificate(directory.path());
+    let (certificate, key) = (certificate.as_str(), key.as_str());
     let flags = ["--anonymous", "nothing", "--tls-cert", certificate, "--tls-key", key];
     let registry = Registry::start(&flags);
     let url = format!("https://localhost:{}", registry.address.port());
-    let trusted = reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).expect("a certificate");
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().expect("a client");
     let answer = client.get(format!("{url}/v2/")).send().await.expect("an answer");
     let challenge = answer.headers()["www-authenticate"].to_str().expect("text");
     assert!(challenge.starts_with(&format!("Bearer realm=\"{url}/oauth2/token\"")), "{challenge}");

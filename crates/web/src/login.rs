@@ -28,13 +28,14 @@ pub(crate) struct Link {
 /// The login page; with a code, the login itself.
 pub(crate) async fn form(
     State(platform): State<Shared>,
+    headers: HeaderMap,
     Query(link): Query<Link>,
 ) -> Result<Response, PageError> {
     let Some(code) = link.code else {
         return Ok(render(&LoginPage { message: None }));
     };
     match platform.access.redeem(&code).await? {
-        Some(secret) => Ok(welcome(&secret)),
+        Some(secret) => Ok(welcome(&headers, &secret)),
         None => {
             let message = Some("This link was used already, or is too old. Log in with the owner token.");
             Ok((StatusCode::FORBIDDEN, render(&LoginPage { message })).into_response())
@@ -51,10 +52,11 @@ pub(crate) struct Credentials {
 /// Logs in with the owner token.
 pub(crate) async fn submit(
     State(platform): State<Shared>,
+    headers: HeaderMap,
     Form(credentials): Form<Credentials>,
 ) -> Result<Response, PageError> {
     if platform.access.is_owner_token(credentials.token.trim()) {
-        return Ok(welcome(&platform.access.open_session().await?));
+        return Ok(welcome(&headers, &platform.access.open_session().await?));
     }
     let message = Some("This is not the owner token.");
     Ok((StatusCode::FORBIDDEN, render(&LoginPage { message })).into_response())
@@ -68,16 +70,19 @@ pub(crate) async fn log_out(
     if let Some(secret) = cookie(&headers) {
         platform.access.close_session(secret).await?;
     }
-    Ok(with_cookie(Redirect::to("/login"), "", 0))
+    Ok(with_cookie(Redirect::to("/login"), &headers, "", 0))
 }
 
-fn welcome(secret: &str) -> Response {
-    with_cookie(Redirect::to("/"), secret, SESSION_LIFETIME / SECOND)
+fn welcome(headers: &HeaderMap, secret: &str) -> Response {
+    with_cookie(Redirect::to("/"), headers, secret, SESSION_LIFETIME / SECOND)
 }
 
-fn with_cookie(redirect: Redirect, secret: &str, seconds: i64) -> Response {
+/// Sets the session cookie; over HTTPS, ours or that of a proxy in front of us, for HTTPS only.
+fn with_cookie(redirect: Redirect, headers: &HeaderMap, secret: &str, seconds: i64) -> Response {
     let mut response = redirect.into_response();
-    let cookie = format!("{COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax");
+    let is_https = headers.get("x-forwarded-proto").is_some_and(|protocol| protocol == "https");
+    let secure = if is_https { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }

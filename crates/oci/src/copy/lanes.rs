@@ -3,7 +3,6 @@
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::options::Concurrency;
-use crate::descriptor::Descriptor;
 
 /// Content up to this size, in bytes, counts as small: it is held in memory and takes requests rather than time.
 pub(super) const SMALL: u64 = 64 * 1024;
@@ -35,9 +34,9 @@ impl Lanes {
         self.width
     }
 
-    /// Waits for room for this content.
-    pub async fn enter(&self, descriptor: &Descriptor) -> SemaphorePermit<'_> {
-        let lane = self.large.as_ref().filter(|_| descriptor.size > SMALL);
+    /// Waits for room for content of so many bytes.
+    pub async fn enter(&self, size: u64) -> SemaphorePermit<'_> {
+        let lane = self.large.as_ref().filter(|_| size > SMALL);
         lane.unwrap_or(&self.small).acquire().await.expect("nobody closes the semaphore")
     }
 

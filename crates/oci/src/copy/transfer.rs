@@ -30,7 +30,7 @@ const REPORT_EVERY: u64 = 256 * 1024;
 impl Run {
     /// Brings a blob to the destination: mounts it, or finds it there, or sends it.
     pub(super) async fn blob(self: &Arc<Self>, descriptor: &Descriptor) -> Result<()> {
-        let _permit = self.lanes.enter(descriptor).await;
+        let _permit = self.lanes.enter(descriptor.size).await;
         if self.mounted(descriptor).await || self.found(descriptor).await? {
             return Ok(());
         }

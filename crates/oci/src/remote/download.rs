@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use bytes::{Bytes, BytesMut};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -21,7 +20,7 @@ use crate::remote::repository::Repository;
 use crate::verify::Check;
 
 /// How much is gathered before it is written, in bytes.
-const WRITE: usize = 1 << 20;
+const WRITE: usize = 512 << 10;
 
 /// Most writes at a time.
 const MAX_WRITES: usize = 16;
@@ -206,15 +205,15 @@ impl Worker {
 
     async fn part(&self, part: usize, mut download: Download) -> Result<()> {
         let mut at = self.ranges[part].start;
-        let mut gathered = BytesMut::with_capacity(WRITE);
+        let mut gathered = Vec::with_capacity(WRITE);
         loop {
             let piece = download.next().await?;
             let ended = piece.is_none();
             gathered.extend_from_slice(&piece.unwrap_or_default());
             if gathered.len() >= WRITE || (ended && !gathered.is_empty()) {
                 let length = gathered.len() as u64;
-                self.write(gathered.split().freeze(), at).await?;
-                gathered.reserve(WRITE);
+                gathered = self.write(gathered, at).await?;
+                gathered.clear();
                 at += length;
                 // Nobody listens any more when another worker failed.
                 let _ = self.written.send((part, length)).await;
@@ -225,12 +224,13 @@ impl Worker {
         }
     }
 
-    async fn write(&self, bytes: Bytes, at: u64) -> Result<()> {
+    /// Writes bytes, and gives them back for their memory.
+    async fn write(&self, bytes: Vec<u8>, at: u64) -> Result<Vec<u8>> {
         let file = Arc::clone(&self.target.file);
         let permit = Arc::clone(&self.writing).acquire_owned().await;
         let written = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            write_all_at(&file, &bytes, at)
+            write_all_at(&file, &bytes, at).map(|()| bytes)
         })
         .await;
         written.map_err(std::io::Error::other).flatten().map_err(|error| self.target.failed("write", error))

@@ -14,6 +14,7 @@ use url::Url;
 use crate::content::{
     self, BlobReader, Content, Delete, Fetch, FileTarget, Predecessors, Push, ReadTarget, Resolve, Tag,
 };
+use crate::copy::Reporter;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ use crate::remote::auth::scope::Scopes;
 use crate::remote::call::{Answer, Call};
 use crate::remote::client::Client;
 use crate::remote::endpoint::Endpoint;
+use crate::unnamed::Unnamed;
 
 /// What pulling needs to be allowed.
 pub(super) const PULL: &[&str] = &["pull"];
@@ -200,6 +202,14 @@ impl Push for Repository {
             return self.push_manifest(descriptor, bytes, descriptor.digest.as_str()).await;
         }
         self.push_blob(descriptor, content).await
+    }
+
+    async fn push_unnamed(&self, blob: &Unnamed, reporter: &Arc<dyn Reporter>) -> Result<Option<Descriptor>> {
+        let transfer = &self.client.settings().transfer;
+        if blob.size < transfer.ahead_from || transfer.max_body.is_some_and(|limit| blob.size > limit) {
+            return Ok(None);
+        }
+        self.push_while_hashing(blob.clone(), reporter).await.map(Some)
     }
 
     async fn mount(&self, descriptor: &Descriptor, from: &str) -> Result<bool> {

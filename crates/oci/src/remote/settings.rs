@@ -150,6 +150,9 @@ pub struct TransferSettings {
     /// Blobs up to this size are first offered in a single request; a registry that does not take it is
     /// not asked again. 0 turns it off.
     pub single_request: u64,
+    /// Blobs from this size on are sent while they are still being hashed. What turns out to be there already
+    /// has been sent in part for nothing.
+    pub ahead_from: u64,
     /// Blobs from this size on are downloaded to files over several connections.
     pub parallel_from: u64,
     /// Size of the parts of such a download.
@@ -164,6 +167,7 @@ impl Default for TransferSettings {
             max_body: None,
             chunk: 8 << 20,
             single_request: 256 << 10,
+            ahead_from: 16 << 20,
             parallel_from: 64 << 20,
             part: 8 << 20,
             connections: 4,

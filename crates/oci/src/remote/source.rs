@@ -134,21 +134,15 @@ impl Source {
     }
 
     fn stream(&self, reader: BlobReader, start: u64, length: u64) -> Payload {
-        let activity = Arc::new(Activity::default());
-        let body = Body {
-            reader,
-            at: start,
-            end: start + length,
-            size: self.descriptor.size,
-            failure: Arc::clone(&self.failure),
-            activity: Arc::clone(&activity),
-        };
-        let pieces = stream::try_unfold(body, |mut body| async move {
-            let piece = body.next().await?;
-            Ok::<_, std::io::Error>(piece.map(|piece| (piece, body)))
-        });
-        Payload::Stream { body: Some(reqwest::Body::wrap_stream(pieces)), length, activity }
+        let (size, failure) = (self.descriptor.size, Arc::clone(&self.failure));
+        Body { reader, at: start, end: start + length, size, failure, activity: Arc::default() }.payload()
     }
+}
+
+/// The body of a request for all of some content. Why it could not be read is not told.
+pub(super) fn whole(reader: BlobReader, size: u64) -> Payload {
+    let (failure, activity) = (Slot::default(), Arc::default());
+    Body { reader, at: 0, end: size, size, failure, activity }.payload()
 }
 
 fn slice(bytes: &Bytes, start: u64, length: u64) -> Bytes {
@@ -170,6 +164,15 @@ struct Body {
 }
 
 impl Body {
+    fn payload(self) -> Payload {
+        let (length, activity) = (self.end - self.at, Arc::clone(&self.activity));
+        let pieces = stream::try_unfold(self, |mut body| async move {
+            let piece = body.next().await?;
+            Ok::<_, std::io::Error>(piece.map(|piece| (piece, body)))
+        });
+        Payload::Stream { body: Some(reqwest::Body::wrap_stream(pieces)), length, activity }
+    }
+
     async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
         if self.at == self.end {
             self.activity.ended();

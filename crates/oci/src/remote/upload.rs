@@ -5,6 +5,8 @@
 //! which needs the fewest requests. Chunks are sent only where a body would be too large, or after a connection
 //! broke: what a chunk brought over stays there, and sending goes on from it.
 
+mod ahead;
+
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -96,18 +98,7 @@ impl Repository {
                 Single::Refused => self.open_session().await?,
             },
         };
-        let max_body = self.client.settings().transfer.max_body;
-        let upload = Upload {
-            repository: self,
-            descriptor,
-            source: Source::new(descriptor, content),
-            session,
-            at: 0,
-            chunk: max_body.filter(|limit| descriptor.size > *limit),
-            pacing: Pacing::new(&self.client.settings().retry),
-            restarts: 0,
-        };
-        upload.run().await
+        Upload::new(self, descriptor, content, session).run(None).await
     }
 
     fn offers_single_request(&self, size: u64) -> bool {
@@ -150,6 +141,15 @@ impl Repository {
         let least = answer.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
         answer.discard().await;
         Ok(Session { url, least: least.unwrap_or(0) })
+    }
+
+    /// Tells the registry to forget what it has. It need not know how.
+    async fn cancel_session(&self, session: Url) {
+        let mut call = self.upload_call(Method::DELETE, session);
+        call.once = true;
+        if let Ok(answer) = self.send(call).await {
+            answer.discard().await;
+        }
     }
 
     fn uploads_url(&self, query: &[(&str, &str)]) -> Url {
@@ -215,23 +215,40 @@ enum Step {
     TooLarge(Error),
 }
 
-impl Upload<'_> {
-    async fn run(mut self) -> Result<()> {
-        let result = self.steps().await;
+impl<'a> Upload<'a> {
+    fn new(
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+        content: Content,
+        session: Session,
+    ) -> Self {
+        let settings = repository.client.settings();
+        Self {
+            repository,
+            descriptor,
+            source: Source::new(descriptor, content),
+            session,
+            at: 0,
+            chunk: settings.transfer.max_body.filter(|limit| descriptor.size > *limit),
+            pacing: Pacing::new(&settings.retry),
+            restarts: 0,
+        }
+    }
+
+    /// Sends what is missing. `begun` is how a request ended that was made already.
+    async fn run(mut self, begun: Option<Step>) -> Result<()> {
+        let result = self.steps(begun).await;
         if result.as_ref().is_err_and(|error| !matches!(error, Error::Request { .. })) {
-            self.cancel().await;
+            self.repository.cancel_session(self.session.url).await;
         }
         result
     }
 
-    async fn steps(&mut self) -> Result<()> {
+    async fn steps(&mut self, mut begun: Option<Step>) -> Result<()> {
         loop {
-            let step = if self.at == self.descriptor.size && self.at > 0 {
-                self.finish(Payload::Empty).await?
-            } else if self.at > 0 || self.chunk.is_some() {
-                self.send_chunk().await?
-            } else {
-                self.send_whole().await?
+            let step = match begun.take() {
+                Some(step) => step,
+                None => self.step().await?,
             };
             match step {
                 Step::Done => return Ok(()),
@@ -261,6 +278,17 @@ impl Upload<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// The next request.
+    async fn step(&mut self) -> Result<Step> {
+        if self.at == self.descriptor.size && self.at > 0 {
+            self.finish(Payload::Empty).await
+        } else if self.at > 0 || self.chunk.is_some() {
+            self.send_chunk().await
+        } else {
+            self.send_whole().await
         }
     }
 
@@ -406,15 +434,6 @@ impl Upload<'_> {
         self.session = self.repository.open_session().await?;
         self.at = 0;
         Ok(())
-    }
-
-    /// Tells the registry to forget what it has. It need not know how.
-    async fn cancel(&mut self) {
-        let mut call = self.repository.upload_call(Method::DELETE, self.session.url.clone());
-        call.once = true;
-        if let Ok(answer) = self.repository.send(call).await {
-            answer.discard().await;
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use tidewaiter_oci::{Descriptor, Error, Result, media_type};
 
 use crate::server::{Reply, Seen, Server, impatient};
 
-fn content(length: usize) -> Bytes {
+pub(crate) fn content(length: usize) -> Bytes {
     (0..length as u64 / 8 + 1).flat_map(u64::to_le_bytes).take(length).collect()
 }
 
@@ -21,9 +21,9 @@ fn blob(bytes: &Bytes) -> Descriptor {
 }
 
 /// Content that can be opened again, and counts how often it is.
-struct Again {
-    bytes: Bytes,
-    opened: Arc<AtomicUsize>,
+pub(crate) struct Again {
+    pub(crate) bytes: Bytes,
+    pub(crate) opened: Arc<AtomicUsize>,
 }
 
 #[async_trait::async_trait]
@@ -45,10 +45,10 @@ fn once(bytes: &Bytes) -> Content {
 
 /// A registry's side of uploads to one repository: one session at a time.
 #[derive(Default)]
-struct Uploads {
-    session: Vec<u8>,
+pub(crate) struct Uploads {
+    pub(crate) session: Vec<u8>,
     generation: usize,
-    finished: Vec<Bytes>,
+    pub(crate) finished: Vec<Bytes>,
 }
 
 impl Uploads {
@@ -61,7 +61,7 @@ impl Uploads {
         Reply::new(status).header("location", self.location()).header("range", format!("0-{last}"))
     }
 
-    fn answer(&mut self, seen: &Seen) -> Reply {
+    pub(crate) fn answer(&mut self, seen: &Seen) -> Reply {
         let session =
             seen.target.strip_prefix("/v2/a/blobs/uploads/").and_then(|rest| rest.split('?').next());
         let known = session == Some(self.generation.to_string().as_str());
@@ -74,9 +74,9 @@ impl Uploads {
             (_, false) => Reply::new(404),
             (&Method::GET, true) => self.accepted(204),
             (&Method::PATCH, true) => {
-                let start =
-                    seen.header("content-range").and_then(|range| range.split('-').next()?.parse().ok());
-                if start != Some(self.session.len()) {
+                // Without a range it is what comes next.
+                let start = seen.header("content-range").map(|range| range.split('-').next()?.parse().ok());
+                if start.is_some_and(|start| start != Some(self.session.len())) {
                     return self.accepted(416);
                 }
                 self.session.extend_from_slice(&seen.body);
@@ -96,10 +96,12 @@ impl Uploads {
     }
 }
 
-type Shared = Arc<Mutex<Uploads>>;
+pub(crate) type Shared = Arc<Mutex<Uploads>>;
 
 /// A registry whose answers may be changed on their way, by the number of the request.
-async fn registry(change: impl Fn(usize, &Seen, Reply) -> Reply + Send + Sync + 'static) -> (Server, Shared) {
+pub(crate) async fn registry(
+    change: impl Fn(usize, &Seen, Reply) -> Reply + Send + Sync + 'static,
+) -> (Server, Shared) {
     let uploads = Shared::default();
     let shared = Arc::clone(&uploads);
     let count = AtomicUsize::new(0);
@@ -111,7 +113,7 @@ async fn registry(change: impl Fn(usize, &Seen, Reply) -> Reply + Send + Sync + 
     (server, uploads)
 }
 
-fn methods(server: &Server) -> String {
+pub(crate) fn methods(server: &Server) -> String {
     server.seen().iter().map(|seen| seen.method.to_string()).collect::<Vec<_>>().join(" ")
 }
 

@@ -61,6 +61,10 @@ async fn check(store: Arc<dyn ObjectStore>) {
     let lost = server.get(&small).await;
     assert_eq!(lost.status(), StatusCode::NOT_FOUND, "an object that disappeared");
     assert_eq!(code(lost).await, "BLOB_UNKNOWN");
+    let asked = server.request(Method::HEAD, &small).send().await.expect("an answer");
+    assert_eq!(asked.status(), StatusCode::NOT_FOUND, "so that it is pushed again");
+    server.push_blob("app", Algorithm::Sha256, b"small").await;
+    assert_eq!(server.get(&small).await.text().await.expect("a body"), "small");
 }
 
 #[tokio::test]

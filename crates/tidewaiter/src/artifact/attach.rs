@@ -1,8 +1,7 @@
 //! `attach`: files as an artifact that refers to another.
 
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
-use tidewaiter_oci::Descriptor;
-use tidewaiter_oci::pack::{ManifestOptions, Stage, pack_manifest};
+use tidewaiter_oci::pack::{ManifestOptions, pack_manifest};
 
 use crate::artifact::complete;
 use crate::artifact::display::result::Described;
@@ -12,7 +11,7 @@ use crate::artifact::options::format;
 use crate::artifact::options::remote::{self, Side};
 use crate::artifact::options::target::{self, TargetOptions};
 use crate::artifact::options::{concurrency, platform, terminal, verbose};
-use crate::artifact::packing::{self, PackingOptions};
+use crate::artifact::packing::{self, PackingOptions, Pushing};
 use crate::artifact::push::style;
 use crate::artifact::resolve::descriptor_of;
 use crate::artifact::session::Session;
@@ -84,32 +83,12 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let subject = subject.map_err(|error| blame(error).context(format_args!("failed to find \"{raw}\"")))?;
     let status = Status::new(session.ui, status::UPLOAD, style(matches, &format));
     status.hide(&subject.digest);
-    let (stage, manifest, _layers) = make(matches, &packing, &subject, &status).await?;
-    packing::push(stage, &manifest, store, &[], matches, &status)
-        .await
-        .map_err(|failed| blame(failed.error))?;
-    if format.is_structured() {
-        format.write(session.ui, &Described::new(&target.location.path, &manifest.descriptor))?;
-    } else {
-        let (kind, at) = (target.location.kind_name(), target.location.at(&subject.digest));
-        session.ui.line(format_args!("Attached to [{kind}] {at}"));
-        session.ui.line(format_args!("Digest: {}", manifest.digest()));
-    }
-    packing.export(&manifest)
-}
-
-/// Packs everything. The layers are to be kept until they are pushed.
-async fn make(
-    matches: &Matches,
-    packing: &PackingOptions,
-    subject: &Descriptor,
-    status: &Status,
-) -> Outcome<(Stage, tidewaiter_oci::Manifest, packing::Layers)> {
+    let pushing = Pushing::new(session, matches, &target, store, &status);
     let config = match matches.text("config") {
         "" => None,
         file => Some(packing.pack_config(file).await?),
     };
-    let layers = packing.pack(status).await?;
+    let layers = pushing.pack(&packing).await?;
     let (manifest, made) = pack_manifest(ManifestOptions {
         artifact_type: Some(matches.text("artifact-type").to_owned()),
         config: config.as_ref().map(|config| config.descriptor.clone()),
@@ -120,8 +99,14 @@ async fn make(
         created: packing.created,
         ..ManifestOptions::default()
     })?;
-    let stage = Stage::new();
-    layers.packed.iter().cloned().chain(config).chain(made).for_each(|packed| stage.add(packed));
-    stage.add_manifest(manifest.clone(), manifest.digest().as_str());
-    Ok((stage, manifest, layers))
+    let parts = layers.packed.iter().cloned().chain(config).chain(made);
+    pushing.push(&manifest, parts, &[]).await?;
+    if format.is_structured() {
+        format.write(session.ui, &Described::new(&target.location.path, &manifest.descriptor))?;
+    } else {
+        let (kind, at) = (target.location.kind_name(), target.location.at(&subject.digest));
+        session.ui.line(format_args!("Attached to [{kind}] {at}"));
+        session.ui.line(format_args!("Digest: {}", manifest.digest()));
+    }
+    packing.export(&manifest)
 }

@@ -15,6 +15,7 @@ mod options;
 mod prompt;
 mod repo;
 mod session;
+mod spool;
 mod tree;
 
 mod attach;

@@ -1,6 +1,7 @@
 //! Making artifacts of files: what `push` and `attach` share.
 
 use std::collections::BTreeSet;
+use std::fs::FileType;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tidewaiter_oci::content::Target;
 use tidewaiter_oci::copy::{Concurrency, Copier, CopyError, CopyOptions};
 use tidewaiter_oci::pack::{
     Compression, DirectoryOptions, FileAttributes, Packed, Stage, Times, UNKNOWN_CONFIG, clean_title,
-    pack_directory, pack_file,
+    pack_directory, pack_file, unnamed_layer,
 };
 use tidewaiter_oci::{Descriptor, Manifest};
 
@@ -21,7 +22,13 @@ use crate::artifact::failure::{self, Failure, Outcome};
 use crate::artifact::options::annotations::{self, AnnotationSet};
 use crate::artifact::options::location::split_path;
 use crate::artifact::options::read_concurrency;
+use crate::artifact::options::target::TargetOptions;
+use crate::artifact::session::Session;
+use crate::artifact::spool;
 use crate::environment;
+
+/// Stands for standard input among the files.
+const STDIN: &str = "-";
 
 /// Name of a file that comes from standard input, when none is given.
 const STDIN_NAME: &str = "stdin";
@@ -133,51 +140,30 @@ impl PackingOptions {
         self.files.is_empty() && self.annotations.manifest().is_none_or(std::collections::BTreeMap::is_empty)
     }
 
-    /// Packs the files, in their order.
-    pub(crate) async fn pack(&self, status: &Status) -> Outcome<Layers> {
-        let mut layers = Layers::default();
+    /// The files with the names they will have; each name once.
+    fn named_files<'s>(&'s self) -> Outcome<Vec<NamedFile<'s>>> {
         let mut names = BTreeSet::new();
-        for file in &self.files {
+        let name = |file: &'s String| {
             let (path, media_type) = split_path(file, "")?;
-            let title = if path == "-" { self.stdin_name.clone() } else { clean_title(path) };
+            let title = if path == STDIN { self.stdin_name.clone() } else { clean_title(path) };
             if !names.insert(title.clone()) {
                 return Err(Failure::new(format!("{title}: duplicate name")));
             }
-            status.say(format_args!("Preparing {title}"));
             // "-:type" would be read as a flag, so the type of standard input has a flag of its own.
-            let media_type = if path == "-" && media_type.is_empty() { &self.stdin_type } else { media_type };
-            let media_type = Some(media_type).filter(|text| !text.is_empty());
-            let mut packed = match path {
-                "-" => {
-                    let spooled = spool_stdin().await?;
-                    let packed =
-                        pack_file(spooled.path(), &title, media_type, FileAttributes::Ignore).await?;
-                    layers.spooled.push(spooled);
-                    packed
-                }
-                path => self.pack_path(Path::new(path), &title, media_type).await?,
-            };
-            if let Some(annotations) = self.annotations.file(path) {
-                packed.descriptor.annotations.get_or_insert_default().extend(annotations.clone());
-            }
-            layers.packed.push(packed);
-        }
-        if self.files.is_empty() {
-            status.say("Uploading empty artifact");
-        }
-        Ok(layers)
+            let media_type =
+                if path == STDIN && media_type.is_empty() { &self.stdin_type } else { media_type };
+            Ok(NamedFile { path, title, media_type: Some(media_type).filter(|text| !text.is_empty()) })
+        };
+        self.files.iter().map(name).collect()
     }
 
-    async fn pack_path(&self, path: &Path, title: &str, media_type: Option<&str>) -> Outcome<Packed> {
-        let is_directory = match self.attributes {
+    /// What lies at a path.
+    fn kind(&self, path: &Path) -> Outcome<FileType> {
+        let metadata = match self.attributes {
             FileAttributes::Keep => path.symlink_metadata(),
             FileAttributes::Ignore => path.metadata(),
         };
-        let is_directory = is_directory.map_err(failure::file("find", path))?.is_dir();
-        Ok(match is_directory {
-            true => pack_directory(path, title, media_type, &self.directories).await?,
-            false => pack_file(path, title, media_type, self.attributes).await?,
-        })
+        Ok(metadata.map_err(failure::file("find", path))?.file_type())
     }
 
     /// Packs the configuration that `file[:type]` names.
@@ -193,6 +179,14 @@ impl PackingOptions {
         let Some(path) = &self.export else { return Ok(()) };
         std::fs::write(path, &manifest.bytes).map_err(failure::file("write", path))
     }
+}
+
+/// A file to be packed.
+struct NamedFile<'a> {
+    /// As given; `-` is standard input.
+    path: &'a str,
+    title: String,
+    media_type: Option<&'a str>,
 }
 
 /// The layers of an artifact.
@@ -231,35 +225,112 @@ fn check_paths(files: &[String]) -> Outcome {
     )))
 }
 
-/// Standard input as a file, so that its digest is known before it is sent.
-async fn spool_stdin() -> Outcome<NamedTempFile> {
-    let spool = || {
-        let mut file = NamedTempFile::new_in(environment::temporary_directory())?;
-        std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
-        Ok(file)
-    };
-    let spooled = tokio::task::spawn_blocking(spool).await;
-    let failed = |error: std::io::Error| Failure::new(format!("failed to read standard input: {error}"));
-    spooled.map_err(|error| failed(error.into()))?.map_err(failed)
+/// An artifact on its way: what is packed is put on a stage, and goes from there to its target. Large files go
+/// while they are still being read for their digests.
+pub(crate) struct Pushing<'a> {
+    session: &'a Session,
+    target: &'a TargetOptions,
+    status: &'a Arc<Status>,
+    stage: Stage,
+    copier: Copier,
 }
 
-/// Pushes a packed artifact under its tags, or by its digest when there are none.
-pub(crate) async fn push(
-    stage: Stage,
-    manifest: &Manifest,
-    target: Arc<dyn Target>,
-    tags: &[String],
-    matches: &Matches,
-    status: &Arc<Status>,
-) -> Result<(), CopyError> {
-    let options = CopyOptions {
-        concurrency: Concurrency::new(read_concurrency(matches)),
-        force: matches.declares("force") && matches.bool("force"),
-        ..CopyOptions::default()
-    };
-    let reporter = Arc::clone(status);
-    let copier = Copier::new(Arc::new(stage), target, options, reporter);
-    let result = copier.copy(manifest.digest().as_str(), tags).await;
-    status.finish();
-    result.map(drop)
+impl<'a> Pushing<'a> {
+    pub(crate) fn new(
+        session: &'a Session,
+        matches: &Matches,
+        target: &'a TargetOptions,
+        store: Arc<dyn Target>,
+        status: &'a Arc<Status>,
+    ) -> Self {
+        let options = CopyOptions {
+            concurrency: Concurrency::new(read_concurrency(matches)),
+            force: matches.declares("force") && matches.bool("force"),
+            ..CopyOptions::default()
+        };
+        let stage = Stage::new();
+        let reporter = Arc::clone(status);
+        let copier = Copier::new(Arc::new(stage.clone()), store, options, reporter);
+        Self { session, target, status, stage, copier }
+    }
+
+    fn failed(&self, failed: CopyError) -> Failure {
+        self.target.blame(self.session, failed.error)
+    }
+
+    /// Packs the files, in their order.
+    pub(crate) async fn pack(&self, packing: &PackingOptions) -> Outcome<Layers> {
+        let mut layers = Layers::default();
+        let files = packing.named_files()?;
+        // Nothing is to be on its way yet when one of them turns out not to be there.
+        for file in files.iter().filter(|file| file.path != STDIN) {
+            packing.kind(Path::new(file.path))?;
+        }
+        for file in files {
+            self.status.say(format_args!("Preparing {}", file.title));
+            let mut packed = match file.path {
+                STDIN => self.pack_spooled(spool::stdin().await?, &file, &mut layers).await?,
+                path => self.pack_path(Path::new(path), &file, packing, &mut layers).await?,
+            };
+            if let Some(annotations) = packing.annotations.file(file.path) {
+                packed.descriptor.annotations.get_or_insert_default().extend(annotations.clone());
+            }
+            layers.packed.push(packed);
+        }
+        if packing.files.is_empty() {
+            self.status.say("Uploading empty artifact");
+        }
+        Ok(layers)
+    }
+
+    async fn pack_path(
+        &self,
+        path: &Path,
+        file: &NamedFile<'_>,
+        packing: &PackingOptions,
+        layers: &mut Layers,
+    ) -> Outcome<Packed> {
+        let (title, media_type, attributes) = (&*file.title, file.media_type, packing.attributes);
+        let kind = packing.kind(path)?;
+        if kind.is_dir() {
+            return Ok(pack_directory(path, title, media_type, &packing.directories).await?);
+        }
+        if kind.is_file() {
+            let blob = unnamed_layer(path, title, media_type, attributes).await?;
+            if let Some(descriptor) =
+                self.copier.push_unnamed(&blob).await.map_err(|error| self.failed(error))?
+            {
+                return Ok(Packed::named(descriptor, &blob));
+            }
+        }
+        if kind.is_file() || kind.is_symlink() {
+            return Ok(pack_file(path, title, media_type, attributes).await?);
+        }
+        self.pack_spooled(spool::file(path).await?, file, layers).await
+    }
+
+    async fn pack_spooled(
+        &self,
+        spooled: NamedTempFile,
+        file: &NamedFile<'_>,
+        layers: &mut Layers,
+    ) -> Outcome<Packed> {
+        let packed = pack_file(spooled.path(), &file.title, file.media_type, FileAttributes::Ignore).await?;
+        layers.spooled.push(spooled);
+        Ok(packed)
+    }
+
+    /// Pushes the artifact under its tags, or by its digest when there are none. `parts` are its blobs.
+    pub(crate) async fn push(
+        self,
+        manifest: &Manifest,
+        parts: impl IntoIterator<Item = Packed>,
+        tags: &[String],
+    ) -> Outcome {
+        parts.into_iter().for_each(|packed| self.stage.add(packed));
+        self.stage.add_manifest(manifest.clone(), manifest.digest().as_str());
+        let result = self.copier.copy(manifest.digest().as_str(), tags).await;
+        self.status.finish();
+        result.map(drop).map_err(|error| self.failed(error))
+    }
 }

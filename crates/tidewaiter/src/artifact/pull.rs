@@ -151,7 +151,7 @@ async fn write(
     let lanes = Lanes::new(Concurrency::new(read_concurrency(matches)));
     let written = stream::iter(&plan.files)
         .map(|file| async {
-            let _permit = lanes.enter(file).await;
+            let _permit = lanes.enter(file.size).await;
             write_one(&output, source, file, status, unpacks)
                 .await
                 .map_err(|error| explain(session, target, error))

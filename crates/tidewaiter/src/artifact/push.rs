@@ -1,10 +1,8 @@
 //! `push`: files as an artifact.
 
-use std::sync::Arc;
-
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
 use tidewaiter_oci::pack::{
-    ImageSpec, ManifestOptions, Stage, UNKNOWN_ARTIFACT, pack_manifest, platform_config,
+    ImageSpec, ManifestOptions, Packed, UNKNOWN_ARTIFACT, pack_manifest, platform_config,
 };
 use tidewaiter_oci::{Manifest, Platform};
 
@@ -16,7 +14,7 @@ use crate::artifact::options::format::{self, Format};
 use crate::artifact::options::remote::{self, Side};
 use crate::artifact::options::target::{self, TargetOptions};
 use crate::artifact::options::{concurrency, platform, terminal, verbose};
-use crate::artifact::packing::{self, PackingOptions};
+use crate::artifact::packing::{self, PackingOptions, Pushing};
 use crate::artifact::session::Session;
 use crate::artifact::tag::check_tag;
 
@@ -139,11 +137,22 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     };
     tags.iter().try_for_each(|tag| check_tag(&target, tag))?;
     let status = Status::new(session.ui, status::UPLOAD, style(matches, &format));
-    let (stage, manifest, _layers) = make(&packing, shape, &status).await?;
     let store = target.open(session).await?.target();
-    packing::push(stage, &manifest, store, &tags, matches, &status)
-        .await
-        .map_err(|failed| target.blame(session, failed.error))?;
+    let pushing = Pushing::new(session, matches, &target, store, &status);
+    let config = config(&packing, &shape).await?;
+    let layers = pushing.pack(&packing).await?;
+    let (manifest, made) = pack_manifest(ManifestOptions {
+        spec: shape.spec,
+        artifact_type: shape.artifact_type,
+        config: config.as_ref().map(|config| config.descriptor.clone()),
+        config_annotations: packing.annotations.config().cloned().unwrap_or_default(),
+        layers: layers.descriptors(),
+        subject: None,
+        annotations: packing.annotations.manifest().cloned().unwrap_or_default(),
+        created: packing.created,
+    })?;
+    let parts = layers.packed.iter().cloned().chain(config).chain(made);
+    pushing.push(&manifest, parts, &tags).await?;
     report(session, &target, &format, &manifest, &tags)?;
     packing.export(&manifest)
 }
@@ -157,37 +166,17 @@ pub(crate) fn style(matches: &Matches, format: &Format) -> Style {
     }
 }
 
-/// Packs everything. The layers are to be kept until they are pushed.
-async fn make(
-    packing: &PackingOptions,
-    shape: Shape,
-    status: &Arc<Status>,
-) -> Outcome<(Stage, Manifest, packing::Layers)> {
-    let stage = Stage::new();
-    let config = match (&shape.config, &shape.platform) {
-        (Some(file), _) => Some(packing.pack_config(file).await?),
+/// The artifact's configuration, when it has one of its own.
+async fn config(packing: &PackingOptions, shape: &Shape) -> Outcome<Option<Packed>> {
+    match (&shape.config, &shape.platform) {
+        (Some(file), _) => packing.pack_config(file).await.map(Some),
         (None, Some(platform)) => {
             let mut config = platform_config(platform)?;
             config.descriptor.annotations = packing.annotations.config().cloned();
-            Some(config)
+            Ok(Some(config))
         }
-        (None, None) => None,
-    };
-    let layers = packing.pack(status).await?;
-    let options = ManifestOptions {
-        spec: shape.spec,
-        artifact_type: shape.artifact_type,
-        config: config.as_ref().map(|config| config.descriptor.clone()),
-        config_annotations: packing.annotations.config().cloned().unwrap_or_default(),
-        layers: layers.descriptors(),
-        subject: None,
-        annotations: packing.annotations.manifest().cloned().unwrap_or_default(),
-        created: packing.created,
-    };
-    let (manifest, made) = pack_manifest(options)?;
-    layers.packed.iter().cloned().chain(config).chain(made).for_each(|packed| stage.add(packed));
-    stage.add_manifest(manifest.clone(), manifest.digest().as_str());
-    Ok((stage, manifest, layers))
+        (None, None) => Ok(None),
+    }
 }
 
 fn report(

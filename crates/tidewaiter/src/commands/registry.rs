@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use tidewaiter_oci::RepositoryName;
-use tidewaiter_registry::{Clock, Options, Registry, ServeOptions, Tls};
+use tidewaiter_registry::{Clock, Options, Registry, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +82,7 @@ pub(crate) async fn run(command: Command, ui: Ui) -> Result<()> {
 
 async fn run_serve(args: ServeArgs, ui: Ui) -> Result<()> {
     let options = args.behaviour.apply(Options::new(Clock::new(environment::now)))?;
-    let tls = args.tls.load()?;
+    let serving = ServeOptions { tls: args.tls.load()?, ..ServeOptions::default() };
     let directory = DataDirectory::open(&args.data)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
@@ -91,7 +91,7 @@ async fn run_serve(args: ServeArgs, ui: Ui) -> Result<()> {
     let options = args.access.apply(address, options);
     let (anonymous, needs_tokens) = (options.anonymous, registry_access::needs_tokens(&options));
     let (db, registry) = args.stores.open(directory.path(), options).await?;
-    ui.line(format_args!("Registry  {address}{}", if tls.is_some() { ", with TLS" } else { "" }));
+    ui.line(format_args!("Registry  {address}{}", if serving.tls.is_some() { ", with TLS" } else { "" }));
     ui.line(format_args!("Data      {}", directory.path().display()));
     ui.line(format_args!("Access    {}", registry_access::describe(anonymous)));
     if needs_tokens && registry.tokens().list().await?.is_empty() {
@@ -101,7 +101,7 @@ async fn run_serve(args: ServeArgs, ui: Ui) -> Result<()> {
         ));
     }
     ui.line("Press Ctrl-C to stop.");
-    let ended = serve(&registry, listener, tls, stop).await;
+    let ended = serve(&registry, listener, &serving, stop).await;
     db.close().await;
     ended
 }
@@ -118,12 +118,11 @@ async fn run_manifests(args: ManifestsArgs, ui: Ui) -> Result<()> {
 pub(crate) async fn serve(
     registry: &Registry,
     listener: TcpListener,
-    tls: Option<Tls>,
+    options: &ServeOptions,
     stop: CancellationToken,
 ) -> Result<()> {
     let upkeep = registry.upkeep(stop.clone().cancelled_owned()).await?;
-    let options = ServeOptions { tls, ..ServeOptions::default() };
-    let serving = tidewaiter_registry::serve(listener, registry.router(), &options, stop.cancelled_owned());
+    let serving = tidewaiter_registry::serve(listener, registry.router(), options, stop.cancelled_owned());
     tokio::join!(serving, upkeep);
     Ok(())
 }

@@ -65,7 +65,7 @@ impl BehaviourArgs {
     }
 }
 
-/// TLS for the registry.
+/// TLS for everything that is served.
 #[derive(clap::Args)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsArgs {

@@ -11,14 +11,14 @@ use tidewaiter_platform::advisories::Advisories;
 use tidewaiter_platform::clock::Clock;
 use tidewaiter_platform::objects::Objects;
 use tidewaiter_platform::{Platform, pipeline};
-use tidewaiter_registry::{Options, Registry};
+use tidewaiter_registry::{Options, Registry, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::db::FILE;
 use super::registry;
 use super::registry_access::AccessArgs;
-use super::registry_behaviour::BehaviourArgs;
+use super::registry_behaviour::{BehaviourArgs, TlsArgs};
 use super::registry_stores::StoreArgs;
 use crate::serve::{DataDirectory, listen, stop_on_signal};
 use crate::ui::Ui;
@@ -42,8 +42,10 @@ pub(crate) struct Args {
     access: AccessArgs,
     #[command(flatten)]
     behaviour: BehaviourArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Push a few small images with known holes, and use the advisories that come with them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn default_data(demo: bool) -> PathBuf {
 pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     let data = args.data.clone().unwrap_or_else(|| default_data(args.demo));
     let options = args.behaviour.apply(Options::new(Clock::new(environment::now)))?;
+    let serving = ServeOptions { tls: args.tls.load()?, ..ServeOptions::default() };
     let directory = DataDirectory::open(&data)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
@@ -78,9 +81,11 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
         demo::build_advisories(&directory)?;
     }
     platform.advisories.refresh().await;
-    greet(ui, &platform, &directory, &web_listener, token_is_new.then_some(&token)).await?;
+    let scheme = if serving.tls.is_some() { "https" } else { "http" };
+    let address = format!("{scheme}://{}", web_listener.local_addr()?);
+    greet(ui, &platform, &directory, &address, token_is_new.then_some(&token)).await?;
     let pushing = args.demo.then(|| tokio::spawn(demo::push(platform.registry_address.clone())));
-    let ended = serve(platform, web_listener, registry_listener, &stop).await;
+    let ended = serve(platform, web_listener, registry_listener, &serving, stop).await;
     if let Some(pushing) = pushing {
         pushing.abort();
     }
@@ -117,14 +122,13 @@ async fn greet(
     ui: Ui,
     platform: &Platform,
     directory: &DataDirectory,
-    web: &TcpListener,
+    address: &str,
     new_token: Option<&OwnerToken>,
 ) -> Result<()> {
-    let address = web.local_addr()?;
     let code = platform.access.new_login_code().await?;
     ui.line(format_args!("Tidewaiter {}", env!("CARGO_PKG_VERSION")));
-    ui.line(format_args!("  Dashboard    http://{address}/login?code={code}  (works once, for 15 minutes)"));
-    ui.line(format_args!("  API          http://{address}/api/v1/images"));
+    ui.line(format_args!("  Dashboard    {address}/login?code={code}  (works once, for 15 minutes)"));
+    ui.line(format_args!("  API          {address}/api/v1/images"));
     ui.line(format_args!("  Registry     {}", platform.registry_address));
     ui.line(format_args!("  Data         {}", directory.path().display()));
     if let Some(token) = new_token {
@@ -150,21 +154,19 @@ async fn serve(
     platform: Arc<Platform>,
     web: TcpListener,
     registry_listener: TcpListener,
-    stop: &CancellationToken,
+    options: &ServeOptions,
+    stop: CancellationToken,
 ) -> Result<()> {
-    let pages = axum::serve(web, tidewaiter_web::router(platform.clone()))
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let pages = async {
-        let ended = pages.await.context("the dashboard ended");
-        stop.cancel();
-        ended
-    };
+    let pages = tidewaiter_web::router(Arc::clone(&platform));
+    let pages = tidewaiter_registry::serve(web, pages, options, stop.cancelled());
     let registry = async {
-        let ended = registry::serve(&platform.registry, registry_listener, None, stop.clone()).await;
+        let ended = registry::serve(&platform.registry, registry_listener, options, stop.clone()).await;
+        // Without its registry the platform is not up.
         stop.cancel();
         ended
     };
-    let (pages, registry, ()) = tokio::join!(pages, registry, pipeline::run(platform.clone(), stop.clone()));
+    let ((), registry, ()) =
+        tokio::join!(pages, registry, pipeline::run(Arc::clone(&platform), stop.clone()));
     platform.db.close().await;
-    pages.and(registry)
+    registry
 }

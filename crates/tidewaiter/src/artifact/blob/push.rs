@@ -1,13 +1,14 @@
 //! `blob push`: a blob from a file or from standard input.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use async_trait::async_trait;
+use tempfile::NamedTempFile;
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
-use tidewaiter_oci::content::{BlobReader, Content, Reopen};
-use tidewaiter_oci::copy::{Event, Reporter as _};
+use tidewaiter_oci::content::{Content, Target, Unnamed};
+use tidewaiter_oci::copy::{Event, Reporter};
+use tidewaiter_oci::pack::unnamed_file;
 use tidewaiter_oci::{Algorithm, Descriptor, Digest, media_type};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::artifact::complete;
 use crate::artifact::display::json;
@@ -20,9 +21,7 @@ use crate::artifact::options::remote::{self, Side};
 use crate::artifact::options::target::{self, TargetOptions};
 use crate::artifact::options::{descriptor, pretty, terminal, verbose};
 use crate::artifact::session::Session;
-
-/// Bytes hashed at a time.
-const CHUNK: usize = 256 * 1024;
+use crate::artifact::spool;
 
 pub(crate) fn command() -> Command {
     Command::new("push")
@@ -70,9 +69,8 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     if digest.is_none() && !target.location.reference.is_empty() {
         return Err(session.missing_digest(&target.location.raw));
     }
-    let (blob, content) = prepare(matches, file, digest).await?;
+    let (source, _spooled) = find(matches, file, digest).await?;
     let store = target.open(session).await?.target();
-    let blame = |error| target.blame(session, error);
     let describes = matches.bool("descriptor");
     let style = match (describes, terminal::draws(matches)) {
         (_, true) => Style::Bars,
@@ -80,13 +78,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         (false, false) => Style::Lines { unnamed: matches.bool("verbose") },
     };
     let status = Status::new(session.ui, status::UPLOAD, style);
-    if store.exists(&blob).await.map_err(blame)? {
-        status.report(&blob, Event::Exists);
-    } else {
-        status.report(&blob, Event::Started);
-        store.push(&blob, content).await.map_err(blame)?;
-        status.report(&blob, Event::Copied);
-    }
+    let blob = push(&*store, source, &status).await.map_err(|error| target.blame(session, error))?;
     status.finish();
     if describes {
         write_json(session.ui, json::compact(&Plain::from(&blob)).as_bytes(), matches.bool("pretty"));
@@ -97,8 +89,20 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     Ok(())
 }
 
-/// What is to be pushed, and its descriptor.
-async fn prepare(matches: &Matches, file: &str, digest: Option<Digest>) -> Outcome<(Descriptor, Content)> {
+/// What is to be pushed.
+enum Source {
+    /// Content whose digest is known.
+    Named(Box<Descriptor>, Content),
+    /// A file that may be hashed while it is pushed.
+    Unnamed(Unnamed),
+}
+
+/// Finds what is to be pushed. What can be read only once is kept in a temporary file as long as that lives.
+async fn find(
+    matches: &Matches,
+    file: &str,
+    digest: Option<Digest>,
+) -> Outcome<(Source, Option<NamedTempFile>)> {
     let media_type = matches.text("media-type");
     let size = u64::try_from(matches.int("size")).ok();
     if file == "-" {
@@ -106,53 +110,53 @@ async fn prepare(matches: &Matches, file: &str, digest: Option<Digest>) -> Outco
             return Err(Failure::new("content digest must be provided if it is read from stdin"));
         };
         let blob = Descriptor::new(media_type, digest, size.unwrap_or(0));
-        return Ok((blob, Content::Stream(Box::pin(tokio::io::stdin()))));
+        return Ok((Source::Named(Box::new(blob), Content::Stream(Box::pin(tokio::io::stdin()))), None));
     }
-    let path = PathBuf::from(file);
+    let given = Path::new(file);
+    let kind = given.metadata().map_err(failure::file("read", given))?.file_type();
+    let spooled = match kind.is_file() || kind.is_dir() {
+        true => None,
+        false => Some(spool::file(given).await?),
+    };
+    let path = spooled.as_ref().map_or(given, NamedTempFile::path);
     let algorithm = digest.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
-    let blob = measure(&path, media_type, algorithm).await.map_err(failure::file("read", &path))?;
+    let blob = unnamed_file(path, media_type, algorithm).await?;
     if let Some(size) = size.filter(|size| *size != blob.size) {
         return Err(Failure::new(format!(
             "input size {size} does not match the actual content size {}",
             blob.size
         )));
     }
-    match digest {
-        Some(digest) if digest != blob.digest => {
-            Err(Failure::new(format!("{file} has digest {}, not {digest}", blob.digest)))
-        }
-        _ => Ok((blob, Content::Reopen(Box::new(File(path))))),
+    let Some(digest) = digest else { return Ok((Source::Unnamed(blob), spooled)) };
+    let descriptor = blob.measure().await?;
+    if digest != descriptor.digest {
+        return Err(Failure::new(format!("{file} has digest {}, not {digest}", descriptor.digest)));
     }
+    Ok((Source::Named(Box::new(descriptor), Content::Reopen(Box::new(blob.content))), spooled))
 }
 
-/// The descriptor of a file's content.
-async fn measure(path: &Path, media_type: &str, algorithm: Algorithm) -> std::io::Result<Descriptor> {
-    let mut file = tokio::fs::File::open(path).await?;
-    let mut hasher = algorithm.hasher();
-    let mut buffer = vec![0; CHUNK];
-    let mut size = 0_u64;
-    loop {
-        let count = file.read(&mut buffer).await?;
-        if count == 0 {
-            return Ok(Descriptor::new(media_type, hasher.finish(), size));
+/// Pushes a blob, unless it is there.
+async fn push(
+    store: &dyn Target,
+    source: Source,
+    status: &Arc<Status>,
+) -> tidewaiter_oci::Result<Descriptor> {
+    let (blob, content) = match source {
+        Source::Named(blob, content) => (*blob, content),
+        Source::Unnamed(blob) => {
+            let reporter: Arc<dyn Reporter> = Arc::<Status>::clone(status);
+            if let Some(pushed) = store.push_unnamed(&blob, &reporter).await? {
+                return Ok(pushed);
+            }
+            (blob.measure().await?, Content::Reopen(Box::new(blob.content)))
         }
-        hasher.update(&buffer[..count]);
-        size += count as u64;
+    };
+    if store.exists(&blob).await? {
+        status.report(&blob, Event::Exists);
+    } else {
+        status.report(&blob, Event::Started);
+        store.push(&blob, content).await?;
+        status.report(&blob, Event::Copied);
     }
-}
-
-/// A file that can be read again when a push breaks off.
-struct File(PathBuf);
-
-#[async_trait]
-impl Reopen for File {
-    async fn open(&self, offset: u64) -> tidewaiter_oci::Result<BlobReader> {
-        let failed = |operation| {
-            let path = self.0.clone();
-            move |source| tidewaiter_oci::Error::File { operation, path, source }
-        };
-        let mut file = tokio::fs::File::open(&self.0).await.map_err(failed("open"))?;
-        file.seek(std::io::SeekFrom::Start(offset)).await.map_err(failed("read"))?;
-        Ok(Box::pin(file))
-    }
+    Ok(blob)
 }
