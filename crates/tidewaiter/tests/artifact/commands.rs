@@ -103,6 +103,56 @@ fn standard_input_becomes_a_file_and_a_file_standard_output() {
 }
 
 #[test]
+fn large_files_are_told_of_like_small_ones() {
+    let scene = Scene::new();
+    let large: String = (0..3_000_000).map(|number| format!("{number:07}\n")).collect();
+    scene.oras.write("large.txt", &large);
+    let pushed = scene.oras.run(&scene.line("push R/large:1 large.txt readme.md"));
+    assert_eq!(pushed.code, 0, "{}", pushed.stderr);
+    let lines: Vec<&str> = pushed.stderr.lines().filter(|line| line.ends_with("large.txt")).collect();
+    assert!(
+        matches!(lines[..], ["Preparing large.txt", up, done]
+        if up.starts_with("Uploading ") && done.starts_with("Uploaded ")),
+        "{}",
+        pushed.stderr
+    );
+    let again = scene.oras.run(&scene.line("push R/large:2 large.txt readme.md"));
+    let exists = again.stderr.lines().filter(|line| line.starts_with("Exists ")).count();
+    assert_eq!((again.code, exists), (0, 2), "{}", again.stderr);
+    let blob = scene.json("blob push --descriptor R/other large.txt");
+    assert_eq!(blob["size"], large.len());
+    assert_eq!(
+        scene.ok(&format!("blob fetch -o - R/other@{}", blob["digest"].as_str().expect("a digest"))),
+        large
+    );
+    scene.ok("pull -o out R/large:1");
+    assert_eq!(std::fs::read_to_string(scene.oras.work().join("out/large.txt")).expect("a file"), large);
+    let missing = scene.oras.run(&scene.line("push R/none:1 large.txt missing.txt"));
+    assert!(
+        missing.stderr.starts_with("Error: failed to find") || missing.stderr.contains("missing.txt"),
+        "{}",
+        missing.stderr
+    );
+    assert!(!missing.stderr.contains("Uploading"), "nothing is on its way: {}", missing.stderr);
+}
+
+#[test]
+fn pipes_are_files_too() {
+    let scene = Scene::new();
+    let run = |line: &str| {
+        let line = scene.line(line);
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let run = scene.oras.run_words(&words, "through a pipe");
+        assert_eq!(run.code, 0, "{line}: {}", run.stderr);
+        run.stdout
+    };
+    run("push --disable-path-validation R/pipe:1 /dev/stdin:text/plain");
+    assert_eq!(scene.ok("pull -o - R/pipe:1"), "through a pipe");
+    let blob: Value = serde_json::from_str(&run("blob push --descriptor R/pipe /dev/stdin")).expect("JSON");
+    assert_eq!(blob["size"], "through a pipe".len());
+}
+
+#[test]
 fn referrers_are_discovered_copied_and_deleted_with_their_subject() {
     let scene = Scene::new();
     let image = last_word(&scene.ok("push R/app:v1 readme.md")).to_owned();
