@@ -38,7 +38,7 @@ pub struct RegistryError {
     pub code: String,
     /// What the registry says.
     pub message: String,
-    /// The `detail` member as compact JSON, when there is one.
+    /// The `detail` member as Go prints it (`map[name:a/b]`), when there is one.
     pub detail: Option<String>,
 }
 
@@ -276,8 +276,10 @@ fn response_message(method: &str, url: &str, status: u16, errors: &[RegistryErro
         let words = error.code.to_lowercase().replace('_', " ");
         let mut parts = Vec::new();
         parts.extend((!words.is_empty()).then_some(words));
-        parts.extend((!error.message.is_empty()).then(|| error.message.clone()));
-        parts.extend(error.detail.clone());
+        if !error.message.is_empty() {
+            parts.push(error.message.clone());
+            parts.extend(error.detail.clone());
+        }
         parts.join(": ")
     });
     lines.collect::<Vec<_>>().join("; ")

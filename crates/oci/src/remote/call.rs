@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::error::{Error, RegistryError, Result};
 use crate::remote::auth::scope::Scopes;
+use crate::remote::detail;
 use crate::remote::observer::{self, Excerpt, MAX_EXCERPT, shown_url};
 use crate::remote::retry;
 use crate::remote::stall::Activity;
@@ -309,7 +310,7 @@ fn parse_errors(body: &[u8]) -> Vec<RegistryError> {
     let entries = body.errors.into_iter().take(MAX_ERRORS).map(|entry| RegistryError {
         code: entry.code,
         message: entry.message,
-        detail: entry.detail.filter(|detail| !detail.is_null()).map(|detail| detail.to_string()),
+        detail: entry.detail.filter(|detail| !detail.is_null()).map(|detail| detail::shown(&detail)),
     });
     entries.collect()
 }

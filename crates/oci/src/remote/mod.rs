@@ -10,6 +10,7 @@ mod auth;
 mod blobs;
 mod call;
 mod client;
+mod detail;
 mod download;
 mod endpoint;
 mod exchange;

@@ -50,7 +50,7 @@ pub(crate) fn command() -> Command {
         .flag(remote::distribution_spec_flag(Side::ONLY))
         .flag(platform::named("platform", "attach to an arch-specific subject"))
         .flags(packing::flags())
-        .flags(format::flags(format::USUAL, ""))
+        .flags(format::flags(format::USUAL))
         .flag(terminal::flag())
         .flag(Flag::text("artifact-type", "artifact type").required().values(Values::Nothing))
         .flag(Flag::text("config", "`path` of image config file"))

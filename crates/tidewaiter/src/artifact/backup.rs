@@ -14,6 +14,7 @@ use tidewaiter_oci::layout::Layout;
 use tidewaiter_oci::{Descriptor, Reference, TagName, View};
 
 use crate::artifact::complete;
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::size;
 use crate::artifact::display::status::{self, Status, Style};
 use crate::artifact::failure::{self, Failure, Outcome};
@@ -107,9 +108,9 @@ pub(crate) fn say_found(session: &Session, tags: &[String], place: &str) {
     let count = tags.len();
     if count > TAGS_ON_A_LINE {
         session.ui.line(format_args!("Found {count} tag(s) in {place}:"));
-        tags.iter().for_each(|tag| session.ui.line(tag));
+        tags.iter().for_each(|tag| session.ui.line(one_line(tag)));
     } else {
-        session.ui.line(format_args!("Found {count} tag(s) in {place}: {}", tags.join(", ")));
+        session.ui.line(format_args!("Found {count} tag(s) in {place}: {}", one_line(&tags.join(", "))));
     }
 }
 
@@ -179,6 +180,7 @@ async fn copy_tags(
                 .context(format_args!("failed to back up tag \"{tag}\" from \"{path}\""))
         })?;
         let count = if with_referrers { count_referrers(layout, &copied).await? } else { 0 };
+        let tag = one_line(tag);
         session.ui.line(format_args!("Pulled tag {tag} with {count} referrer(s)"));
     }
     status.finish();

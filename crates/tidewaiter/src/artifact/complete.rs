@@ -38,7 +38,9 @@ pub(crate) async fn answer(session: &Session, question: Question<'_>) -> Answer 
         }
         _ => None,
     };
-    let candidates = found.unwrap_or_default().into_iter().map(|word| Candidate::new(word, "")).collect();
+    // A name that spans lines would pass for several.
+    let words = found.unwrap_or_default().into_iter().filter(|word| !word.contains(char::is_control));
+    let candidates = words.map(|word| Candidate::new(word, "")).collect();
     // After a repository comes a colon, after a tag perhaps a comma.
     question.answer(candidates, Directive::NO_FILES.and(Directive::NO_SPACE))
 }

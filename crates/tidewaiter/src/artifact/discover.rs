@@ -8,6 +8,7 @@ use tidewaiter_oci::graph::{Referrer, referrer_tree};
 
 use crate::artifact::complete;
 use crate::artifact::display::json;
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::result::{Described, Discovered, DiscoveredCompatibly};
 use crate::artifact::display::tree::{self, TreeStyle};
 use crate::artifact::failure::{self, Failure, Outcome};
@@ -17,9 +18,6 @@ use crate::artifact::options::target::{self, TargetOptions};
 use crate::artifact::options::{platform, terminal, verbose};
 use crate::artifact::resolve::descriptor_of;
 use crate::artifact::session::Session;
-
-/// The formats, in the order in which help lists them.
-const FORMATS: &[format::Kind] = &[format::TREE, format::TABLE, format::JSON, format::TEMPLATE];
 
 pub(crate) fn command() -> Command {
     Command::new("discover")
@@ -45,14 +43,15 @@ pub(crate) fn command() -> Command {
         .flags(target::flags(Side::ONLY))
         .flag(remote::distribution_spec_flag(Side::ONLY))
         .flag(platform::flag())
-        .flags(format::flags(FORMATS, "tree"))
+        .flags(format::flags(format::REFERRERS))
         .flag(terminal::flag())
         .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))
         .flag(Flag::int("depth", "[Experimental] level of referrers to display, if unused shows referrers of all levels"))
         .flag(
             Flag::text("output", "[Deprecated] format in which to display referrers (table, json, or tree)")
                 .short('o')
-                .default("tree"),
+                .default("tree")
+                .values(Values::Words(&[("table", ""), ("json", ""), ("tree", "")])),
         )
         .flag(remote::debug_flag())
         .flag(verbose(true))
@@ -62,6 +61,9 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     failure::exclusive(matches, &["format", "output"])?;
     let depth = read_depth(matches)?;
     let format = read_format(session, matches)?;
+    if format == Format::Table {
+        session.ui.note("Format \"table\" is deprecated and will be removed in a future release.");
+    }
     let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
     let platform = platform::read(matches)?;
     matches.validate()?;
@@ -109,7 +111,7 @@ fn read_depth(matches: &Matches) -> Outcome<Option<usize>> {
 /// `--format`, or the deprecated `--output`.
 fn read_format(session: &Session, matches: &Matches) -> Outcome<Format> {
     if !matches.given("output") {
-        return format::read(matches, FORMATS);
+        return format::read(matches, format::REFERRERS);
     }
     let (name, format) = match matches.text("output") {
         name @ "tree" => (name, Format::Tree),
@@ -130,7 +132,8 @@ fn write_table(session: &Session, raw: &str, subject: &Descriptor, referrers: &[
     }
     session.ui.line("");
     const TYPE: &str = "Artifact Type";
-    let type_of = |referrer: &Referrer| referrer.descriptor.artifact_type.clone().unwrap_or_default();
+    let type_of =
+        |referrer: &Referrer| one_line(referrer.descriptor.artifact_type.as_deref().unwrap_or_default());
     let width = referrers.iter().map(|referrer| type_of(referrer).len()).max().unwrap_or(0).max(TYPE.len());
     session.ui.line(format_args!("{TYPE:width$}   Digest"));
     for referrer in referrers {

@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::artifact::cache::Cached;
 use crate::artifact::complete;
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::result::{Described, Pulled, PulledFile};
 use crate::artifact::display::status::{self, Status, Style, TITLE};
 use crate::artifact::failure::{self, Failure, Outcome};
@@ -64,7 +65,7 @@ pub(crate) fn command() -> Command {
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flag(platform::flag())
-        .flags(format::flags(format::USUAL, ""))
+        .flags(format::flags(format::USUAL))
         .flag(terminal::flag())
         .flags(own_flags())
         .flag(concurrency(3))
@@ -224,7 +225,8 @@ async fn write_to_stdout(
     plan: &Plan,
 ) -> Outcome {
     let [file] = plan.files.as_slice() else {
-        let names: Vec<&str> = plan.files.iter().filter_map(|file| file.annotation(TITLE)).collect();
+        let names: Vec<String> =
+            plan.files.iter().filter_map(|file| file.annotation(TITLE)).map(one_line).collect();
         let message = format!("`--output -` writes one file, but {} are to be pulled", names.len());
         return Err(Failure::new(message)
             .advice(format!("Choose one with --include. There are: {}", names.join(", "))));

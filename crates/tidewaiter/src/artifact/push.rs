@@ -55,7 +55,7 @@ pub(crate) fn command() -> Command {
         .arguments(Arguments::AtLeast(1), &[Values::Ask(complete::REFERENCE), Values::Files])
         .flags(target::flags(Side::ONLY))
         .flags(packing::flags())
-        .flags(format::flags(format::USUAL, ""))
+        .flags(format::flags(format::USUAL))
         .flag(terminal::flag())
         .flag(Flag::text("config", "`path` of image config file"))
         .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))

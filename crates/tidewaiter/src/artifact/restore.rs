@@ -12,6 +12,7 @@ use tidewaiter_oci::layout::Layout;
 
 use crate::artifact::backup::{Selected, count_referrers, read_selected, say_found};
 use crate::artifact::complete;
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::size;
 use crate::artifact::display::status::{self, Status, Style};
 use crate::artifact::failure::{Failure, Outcome};
@@ -123,8 +124,9 @@ async fn push_tags(
         let root = root
             .map_err(|error| Failure::from(error).context(format_args!("failed to resolve tag \"{tag}\"")))?;
         let count = if without_referrers { 0 } else { count_referrers(&*source, &root).await? };
+        let shown = one_line(tag);
         if dry_run {
-            session.ui.line(format_args!("Dry run: would push tag {tag} with {count} referrer(s)"));
+            session.ui.line(format_args!("Dry run: would push tag {shown} with {count} referrer(s)"));
             continue;
         }
         copier.copy(tag, std::slice::from_ref(tag)).await.map_err(|failed| {
@@ -132,7 +134,7 @@ async fn push_tags(
             let what = format!("failed to restore tag \"{tag}\" to \"{}\"", target.location.path);
             target.blame(session, failed.error).context(what)
         })?;
-        session.ui.line(format_args!("Pushed tag {tag} with {count} referrer(s)"));
+        session.ui.line(format_args!("Pushed tag {shown} with {count} referrer(s)"));
     }
     status.finish();
     Ok(())

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tidewaiter_testkit::ServerProcess;
 
-use crate::oras::{Oras, embedded_registry};
+use crate::oras::{Oras, answering, embedded_registry};
 
 const README: &str = "sha256:2fdeac43552b71eb9db534137714c7bad86b53a93c56ca96d4850c9b41b777fc";
 
@@ -310,4 +310,7 @@ fn the_debug_log_has_the_known_form() {
     );
     assert!(run.stderr.contains("< Response Status: \"404 Not Found\"\n"), "{}", run.stderr);
     assert!(run.stderr.contains("Error response from registry: name unknown: "), "{}", run.stderr);
+    let registry = answering("200 OK", r#"{"name":"a","tags":[]}"#);
+    let run = scene.oras.run(&format!("repo tags -d {registry}/a"));
+    assert!(run.stderr.contains("   \"Etag\": \"\\\"x\\\"\"\n"), "{}", run.stderr);
 }

@@ -1,6 +1,6 @@
 //! Rules over flags and arguments, and the words in which the commands on artifacts refuse: those of ORAS 1.3.
 
-use crate::oras::Oras;
+use crate::oras::{Oras, answering};
 
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
@@ -159,7 +159,11 @@ fn formats_and_outputs() {
         ),
         (
             "repo tags --format yaml r.example/a",
-            "invalid format type: \"yaml\"\nsupported types: go-template, json, text",
+            "invalid format type: \"yaml\"\nsupported types: json, go-template, text",
+        ),
+        (
+            "discover --format text r.example/a:b",
+            "invalid format type: \"text\"\nsupported types: table, json, go-template, tree",
         ),
         (
             "repo tags --format go-template r.example/a",
@@ -208,10 +212,12 @@ fn formats_and_outputs() {
     ] {
         oras.fails(line, &format!("Error: {expected}"));
     }
-    oras.fails(
-        "manifest fetch --media-type a/b --oci-layout .:x",
-        "Error: . is not a usable OCI layout or image archive: it has no file oci-layout",
-    );
+    for layout in ["--oci-layout nothing:x", "--oci-layout-path nothing x"] {
+        oras.fails(
+            &format!("manifest fetch --media-type a/b {layout}"),
+            "Error: `--media-type` cannot be used with `--oci-layout` at the same time",
+        );
+    }
 }
 
 #[test]
@@ -317,6 +323,62 @@ fn deprecated_flags_are_told_of() {
     assert_eq!(run.code, 0);
     assert!(run.stdout.starts_with("Version:    1.3.3\n"), "{}", run.stdout);
     assert!(run.stderr.contains("unknown command \"now\""), "{}", run.stderr);
+}
+
+#[test]
+fn tables_are_deprecated() {
+    let oras = Oras::new();
+    for (line, told) in [("--format table", true), ("-o table", true), ("--format tree", false)] {
+        let run = oras.run(&format!("discover {line} localhost:1/a:b"));
+        let notice = "Format \"table\" is deprecated and will be removed in a future release.\n";
+        assert_eq!(run.stderr.contains(notice), told, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn completion_offers_the_formats_that_a_command_takes() {
+    let oras = Oras::new();
+    let names = |line: &str| -> Vec<String> {
+        let mut words = line.split(' ').collect::<Vec<_>>();
+        words.push("");
+        let run = oras.run_words(&words, "");
+        let lines = run.stdout.lines().filter(|line| !line.starts_with(':'));
+        lines.map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(names("__complete discover --format"), ["table", "json", "go-template=", "tree"]);
+    assert_eq!(names("__complete discover -o"), ["table", "json", "tree"]);
+    for command in ["push", "pull", "attach", "manifest fetch", "repo ls", "repo tags"] {
+        let offered = names(&format!("__complete {command} --format"));
+        assert_eq!(offered, ["json", "go-template=", "text"], "{command}");
+    }
+}
+
+#[test]
+fn what_a_registry_says_of_an_error_is_shown_as_go_shows_it() {
+    let oras = Oras::new();
+    let body = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such name","detail":{"name":"nope","n":[1,2]}},
+                             {"code":"DENIED","detail":"hidden"}]}"#;
+    let registry = answering("404 Not Found", body);
+    oras.fails(
+        &format!("repo tags {registry}/nope"),
+        "Error response from registry: name unknown: no such name: map[n:[1 2] name:nope]; denied",
+    );
+}
+
+#[test]
+fn registries_cannot_forge_lines() {
+    let oras = Oras::new();
+    let registry = answering("200 OK", r#"{"name":"a","tags":["v1","v2\nforged\r\u001b[2K","v3"]}"#);
+    assert_eq!(oras.ok(&format!("repo tags {registry}/a")), "v1\nv2forged\nv3\n");
+    let whole: serde_json::Value =
+        serde_json::from_str(&oras.ok(&format!("repo tags --format json {registry}/a"))).expect("JSON");
+    assert_eq!(whole["tags"][1], "v2\nforged\r\u{1b}[2K");
+    assert_eq!(
+        oras.ok(&format!("__complete pull {registry}/a:")),
+        format!("{registry}/a:v1\n{registry}/a:v3\n:6\n")
+    );
+    let registry = answering("200 OK", r#"{"repositories":["a","b\nforged"]}"#);
+    assert_eq!(oras.ok(&format!("repo ls {registry}")), "a\nbforged\n");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What commands show: status while they work, results when they are done, what goes over the wire.
 
 pub(crate) mod json;
+pub(crate) mod line;
 pub(crate) mod progress;
 pub(crate) mod result;
 pub(crate) mod size;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tidewaiter_oci::{Descriptor, Digest};
 
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::status::TITLE;
 
 /// Times a second that the terminal is drawn.
@@ -72,7 +73,7 @@ impl Progress {
 }
 
 fn named(descriptor: &Descriptor, word: &str) -> String {
-    format!("{word} {}", descriptor.annotation(TITLE).unwrap_or(&descriptor.media_type))
+    format!("{word} {}", one_line(descriptor.annotation(TITLE).unwrap_or(&descriptor.media_type)))
 }
 
 fn style(template: &str, ticks: &str) -> ProgressStyle {

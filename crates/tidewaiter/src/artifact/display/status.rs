@@ -12,6 +12,7 @@ use tidewaiter_oci::copy::{Event, Reporter};
 use tidewaiter_oci::{Descriptor, Digest};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::progress::Progress;
 use crate::ui::Ui;
 
@@ -109,7 +110,7 @@ impl Status {
     /// Tells of a step of a content's way.
     pub(crate) fn tell(&self, descriptor: &Descriptor, word: &str) {
         let Some(name) = self.name(descriptor) else { return };
-        self.ui.note(format_args!("{word} {} {name}", descriptor.digest.short()));
+        self.ui.note(format_args!("{word} {} {}", descriptor.digest.short(), one_line(name)));
     }
 
     /// How lines call content: by its title, or else its media type. Nothing when it is not to be shown.

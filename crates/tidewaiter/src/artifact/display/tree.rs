@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use tidewaiter_oci::Descriptor;
 use tidewaiter_oci::graph::Referrer;
 
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::yaml;
 
 /// What stands for an artifact type that is not known.
@@ -42,12 +43,12 @@ fn by_type(referrers: &[Referrer], style: TreeStyle) -> Vec<Branch> {
     let mut types: Vec<Branch> = Vec::new();
     for referrer in referrers {
         let artifact_type = referrer.descriptor.artifact_type.as_deref().filter(|text| !text.is_empty());
-        let artifact_type = artifact_type.unwrap_or(UNKNOWN);
+        let artifact_type = one_line(artifact_type.unwrap_or(UNKNOWN));
         let position = match types.iter().position(|branch| branch.text == artifact_type) {
             Some(position) => position,
             None => {
                 let style = AnsiColor::BrightYellow.on_default();
-                types.push(Branch { text: artifact_type.to_owned(), style, branches: Vec::new() });
+                types.push(Branch { text: artifact_type, style, branches: Vec::new() });
                 types.len() - 1
             }
         };
@@ -69,7 +70,7 @@ fn node(referrer: &Referrer, style: TreeStyle) -> Branch {
 fn annotations(descriptor: &Descriptor) -> Option<Branch> {
     let annotations = descriptor.annotations.as_ref().filter(|annotations| !annotations.is_empty())?;
     let leaf = |(key, value): (&String, &String)| Branch {
-        text: format!("{}: {}", yaml::scalar(key), yaml::scalar(value)),
+        text: lines_of(&format!("{}: {}", yaml::scalar(key), yaml::scalar(value))),
         style: Style::new(),
         branches: Vec::new(),
     };
@@ -77,14 +78,21 @@ fn annotations(descriptor: &Descriptor) -> Option<Branch> {
     Some(Branch { text: "[annotations]".to_owned(), style: AnsiColor::BrightBlack.on_default(), branches })
 }
 
+/// The lines of a text, each of which stays one.
+fn lines_of(text: &str) -> String {
+    text.split('\n').map(one_line).collect::<Vec<_>>().join("\n")
+}
+
 fn draw_below(text: &mut String, indent: &str, branches: &[Branch], colours: bool) {
     for (index, branch) in branches.iter().enumerate() {
         let is_last = index + 1 == branches.len();
         text.push_str(indent);
         text.push_str(if is_last { "└── " } else { "├── " });
-        write_styled(text, &branch.text, branch.style, colours);
-        text.push('\n');
         let indent = format!("{indent}{}", if is_last { "    " } else { "│   " });
+        // What has several lines stays to the right of its branch, so that no line can pass for another branch.
+        let inside = branch.text.replace('\n', &format!("\n{indent}"));
+        write_styled(text, &inside, branch.style, colours);
+        text.push('\n');
         draw_below(text, &indent, &branch.branches, colours);
     }
 }
@@ -132,5 +140,19 @@ mod tests {
         assert!(!draw("root", &referrers, plain).contains("[annotations]"));
         let coloured = TreeStyle { colours: true, annotations: true };
         assert!(draw("root", &referrers, coloured).starts_with("\u{1b}[32mroot\u{1b}[0m\n"));
+    }
+
+    #[test]
+    fn branches_cannot_be_forged() {
+        let mut hostile = referrer("a", "sbom\n└── forged", Vec::new());
+        hostile.descriptor.annotations =
+            Some([("k".to_owned(), "one\n└── forged\r\u{1b}[2K".to_owned())].into());
+        let digest = tidewaiter_oci::Digest::sha256(b"a");
+        let expected = format!(
+            "root\n└── sbom└── forged\n    └── {digest}\n        └── [annotations]\n            └── k: |-\n\
+             {0}    one\n{0}    └── forged\n",
+            " ".repeat(16)
+        );
+        assert_eq!(draw("root", &[hostile], TreeStyle { colours: false, annotations: true }), expected);
     }
 }

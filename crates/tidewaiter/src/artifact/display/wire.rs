@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use tidewaiter_cobra::quote;
 use tidewaiter_oci::remote::{Excerpt, Observer, RequestEvent, ResponseEvent, Wait};
 
 use crate::environment;
@@ -32,8 +33,10 @@ impl Observer for Wire {
 
     fn request(&self, event: &RequestEvent) {
         let mut text = format!(
-            "--> Request #{}\n> Request URL: \"{}\"\n> Request method: \"{}\"\n> Request headers:\n",
-            event.number, event.url, event.method
+            "--> Request #{}\n> Request URL: {}\n> Request method: \"{}\"\n> Request headers:\n",
+            event.number,
+            quote(&event.url),
+            event.method
         );
         add_headers(&mut text, &event.headers);
         text.push('\n');
@@ -93,6 +96,6 @@ fn add_headers(text: &mut String, headers: &[(String, String)]) {
         text.push_str("   Empty header\n");
     }
     for (name, value) in headers {
-        let _ = writeln!(text, "   \"{name}\": \"{value}\"");
+        let _ = writeln!(text, "   {}: {}", quote(name), quote(value));
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn command() -> Command {
         .flag(platform::flag())
         .flag(descriptor("fetched manifest"))
         .flag(pretty())
-        .flags(format::flags(format::USUAL, ""))
+        .flags(format::flags(format::USUAL))
         .flag(Flag::commas("media-type", "accepted media types").values(Values::Nothing))
         .flag(Flag::text("output", "file `path` to write the fetched manifest to, use - for stdout").short('o'))
         .flag(remote::debug_flag())
@@ -71,6 +71,9 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     check(matches)?;
     let format = format::read(matches, format::USUAL)?;
     let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
+    if matches.given("media-type") && matches!(target.location.kind, Kind::Layout(_)) {
+        return Err(Failure::new("`--media-type` cannot be used with `--oci-layout` at the same time"));
+    }
     let platform = platform::read(matches)?;
     matches.validate()?;
     let reference = target.reference(session)?;
@@ -120,9 +123,6 @@ async fn fetch(
         Kind::Registry(name) => {
             let accept = (!accept.is_empty()).then_some(accept);
             target.repository(session, name)?.manifest_bytes(reference, accept).await.map_err(blame)?
-        }
-        Kind::Layout(_) if !accept.is_empty() => {
-            return Err(Failure::new("`--media-type` cannot be used with `--oci-layout` at the same time"));
         }
         Kind::Layout(_) => {
             let descriptor = store.resolve(reference).await.map_err(blame)?;

@@ -9,27 +9,59 @@ use crate::artifact::failure::{Failure, Outcome};
 use crate::environment;
 use crate::ui::Ui;
 
-/// A format that a command knows: its name and what help says of it.
+/// A format: its name, how the name completes, and what help says of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Kind {
+struct Kind {
     name: &'static str,
+    word: &'static str,
     about: &'static str,
 }
 
-pub(crate) const JSON: Kind = Kind { name: "json", about: "Print in JSON format" };
-pub(crate) const TEMPLATE: Kind =
-    Kind { name: "go-template", about: "Print output using the given Go template" };
-pub(crate) const TEXT: Kind = Kind { name: "text", about: "Print in text format" };
-pub(crate) const TABLE: Kind =
-    Kind { name: "table", about: "[Deprecated] Get direct referrers and output in table format" };
-pub(crate) const TREE: Kind =
-    Kind { name: "tree", about: "Get referrers recursively and print in tree format" };
+impl Kind {
+    const fn new(name: &'static str, about: &'static str) -> Self {
+        Self { name, word: name, about }
+    }
+}
+
+const JSON: Kind = Kind::new("json", "Print in JSON format");
+const TEMPLATE: Kind =
+    Kind { name: "go-template", word: "go-template=", about: "Print output using the given Go template" };
+const TEXT: Kind = Kind::new("text", "Print in text format");
+const TABLE: Kind = Kind::new("table", "[Deprecated] Get direct referrers and output in table format");
+const TREE: Kind = Kind::new("tree", "Get referrers recursively and print in tree format");
+
+/// The formats that a command knows, in the order in which help and errors list them. The last is the one
+/// that is meant when none is given, as in ORAS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Formats {
+    kinds: &'static [Kind],
+    words: &'static [(&'static str, &'static str)],
+}
+
+const USUAL_KINDS: [Kind; 3] = [JSON, TEMPLATE, TEXT];
+const REFERRER_KINDS: [Kind; 4] = [TABLE, JSON, TEMPLATE, TREE];
 
 /// What most commands know.
-pub(crate) const USUAL: &[Kind] = &[JSON, TEMPLATE, TEXT];
+pub(crate) const USUAL: Formats = Formats { kinds: &USUAL_KINDS, words: &words(USUAL_KINDS) };
 
-/// The flags; `default` is the value that stands for none given.
-pub(crate) fn flags(kinds: &[Kind], default: &'static str) -> [Flag; 2] {
+/// What `discover` knows.
+pub(crate) const REFERRERS: Formats = Formats { kinds: &REFERRER_KINDS, words: &words(REFERRER_KINDS) };
+
+/// What completion offers for formats.
+const fn words<const N: usize>(kinds: [Kind; N]) -> [(&'static str, &'static str); N] {
+    let mut words = [("", ""); N];
+    let mut index = 0;
+    while index < N {
+        words[index] = (kinds[index].word, kinds[index].about);
+        index += 1;
+    }
+    words
+}
+
+/// The flags.
+pub(crate) fn flags(formats: Formats) -> [Flag; 2] {
+    let kinds = formats.kinds;
+    let default = kinds.last().map_or("", |kind| kind.name);
     let width = kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0) + 2;
     let lines: Vec<String> = kinds
         .iter()
@@ -39,13 +71,8 @@ pub(crate) fn flags(kinds: &[Kind], default: &'static str) -> [Flag; 2] {
         })
         .collect();
     let usage = format!("[Experimental] format output using a custom template:\n{}", lines.join("\n"));
-    let words = Values::Words(&[
-        ("json", "Print in JSON format"),
-        ("go-template=", "Print output using the given Go template"),
-        ("text", "Print in text format"),
-    ]);
     [
-        Flag::text("format", usage).default(default).values(words),
+        Flag::text("format", usage).default(default).values(Values::Words(formats.words)),
         Flag::text("template", "[Experimental] template string used to format output")
             .values(Values::Nothing),
     ]
@@ -64,8 +91,8 @@ pub(crate) enum Format {
 }
 
 /// Reads `--format` and `--template`.
-pub(crate) fn read(matches: &Matches, kinds: &[Kind]) -> Outcome<Format> {
-    parse(matches.text("format"), matches.text("template"), kinds)
+pub(crate) fn read(matches: &Matches, formats: Formats) -> Outcome<Format> {
+    parse(matches.text("format"), matches.text("template"), formats.kinds)
 }
 
 fn parse(format: &str, template: &str, kinds: &[Kind]) -> Outcome<Format> {
@@ -77,8 +104,7 @@ fn parse(format: &str, template: &str, kinds: &[Kind]) -> Outcome<Format> {
         None => (format, template),
     };
     if !name.is_empty() && !kinds.iter().any(|kind| kind.name == name) {
-        let mut names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
-        names.sort_unstable();
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
         let advice = format!("supported types: {}", names.join(", "));
         return Err(Failure::new(format!("invalid format type: \"{name}\"")).advice(advice));
     }

@@ -3,6 +3,7 @@
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
 
 use crate::artifact::complete;
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::result::Repositories;
 use crate::artifact::failure::{FROM_REGISTRY, Failure, Outcome};
 use crate::artifact::options::format::{self, Format};
@@ -28,7 +29,7 @@ pub(crate) fn command() -> Command {
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REGISTRY), Values::Nothing])
         .flags(remote::flags(Side::ONLY))
-        .flags(format::flags(format::USUAL, ""))
+        .flags(format::flags(format::USUAL))
         .flag(Flag::text("last", "start after the repository specified by `last`").values(Values::Nothing))
         .flag(remote::debug_flag())
         .flag(verbose(false))
@@ -56,7 +57,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     while let Some(page) = pages.next().await.map_err(blame)? {
         let names = page.into_iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_owned));
         if format == Format::Text {
-            names.for_each(|name| session.ui.line(name));
+            names.for_each(|name| session.ui.line(one_line(&name)));
         } else {
             found.extend(names);
         }

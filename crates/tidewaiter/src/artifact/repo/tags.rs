@@ -5,6 +5,7 @@ use tidewaiter_oci::content::Tag as _;
 use tidewaiter_oci::{Digest, Error};
 
 use crate::artifact::complete;
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::result::Tags;
 use crate::artifact::failure::Outcome;
 use crate::artifact::options::format::{self, Format};
@@ -35,7 +36,7 @@ pub(crate) fn command() -> Command {
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
-        .flags(format::flags(format::USUAL, ""))
+        .flags(format::flags(format::USUAL))
         .flag(Flag::text("last", "start after the tag specified by `last`").values(Values::Nothing))
         .flag(Flag::bool(
             "exclude-digest-tags",
@@ -78,7 +79,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
             }
         }
         if format == Format::Text {
-            session.ui.line(&tag);
+            session.ui.line(one_line(&tag));
         } else {
             found.push(tag);
         }
