@@ -1,11 +1,23 @@
 //! The way from async code to files: work on tokio's blocking threads, and a reader fed from there.
+//!
+//! A blocking thread cannot be cancelled. Work that owns temporary files is therefore counted, so that a program
+//! that ends can wait until they are gone, and work that may take long is told when nobody wants it any more.
 
 use std::io::{self, Read};
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::content::BlobReader;
+
+/// What is under way that owns files. Threads belong to the process, and so does their count.
+static UNDER_WAY: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
 
 /// Bytes read in one go on a blocking thread: large enough that the hand-over costs nothing beside hashing.
 const CHUNK: u64 = 256 * 1024;
@@ -13,6 +25,70 @@ const CHUNK: u64 = 256 * 1024;
 /// Runs `work` on a blocking thread. A panic there goes on here.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     joined(tokio::task::spawn_blocking(work)).await
+}
+
+/// Waits until no work of this crate is under way that owns temporary files. A program that ends drops what it was
+/// doing, waits for this, and then leaves nothing behind.
+pub async fn settled() {
+    UNDER_WAY.close();
+    UNDER_WAY.wait().await;
+}
+
+/// Has [`settled`] wait until this is dropped.
+pub(crate) fn under_way() -> TaskTrackerToken {
+    UNDER_WAY.token()
+}
+
+/// Starts work on a blocking thread that [`settled`] waits for, until what came of it is dropped too.
+pub(crate) fn start<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<(T, TaskTrackerToken)> {
+    let token = under_way();
+    tokio::task::spawn_blocking(move || (work(), token))
+}
+
+/// Like [`run`], for work that changes files: [`settled`] waits for it.
+pub(crate) async fn run_counted<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    joined(start(work)).await.0
+}
+
+/// Like [`run_counted`], for work that may take long. The token is cancelled when the caller waits no longer.
+pub(crate) async fn run_while_wanted<T: Send + 'static>(
+    work: impl FnOnce(CancellationToken) -> T + Send + 'static,
+) -> T {
+    let unwanted = CancellationToken::new();
+    let _cancels = unwanted.clone().drop_guard();
+    run_counted(move || work(unwanted)).await
+}
+
+/// A reader that fails when nobody wants what is read any more.
+pub(crate) struct WantedReader {
+    reader: BlobReader,
+    unwanted: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl WantedReader {
+    pub(crate) fn new(reader: BlobReader, unwanted: CancellationToken) -> Self {
+        Self { reader, unwanted: Box::pin(unwanted.cancelled_owned()) }
+    }
+}
+
+impl AsyncRead for WantedReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.unwanted.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(given_up()));
+        }
+        self.reader.as_mut().poll_read(context, buffer)
+    }
+}
+
+/// The error of work that nobody wants any more, and so nobody sees.
+pub(crate) fn given_up() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "it was given up")
 }
 
 /// Waits for a task of ours. Such tasks are only cancelled when the runtime ends, and then nobody waits.

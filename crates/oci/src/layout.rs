@@ -15,7 +15,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::AsyncReadExt as _;
-use tokio::task::JoinHandle;
 
 use self::files::{Files, Ingest, State};
 use self::index::{Change, sole_image};
@@ -64,7 +63,7 @@ impl Layout {
     /// Opens a layout for writing, and makes an empty one where there is none.
     pub async fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let files = blocking::run(move || Files::create(&path)).await?;
+        let files = blocking::run_counted(move || Files::create(&path)).await?;
         Ok(Self { files: Arc::new(files) })
     }
 
@@ -89,7 +88,7 @@ impl Layout {
         work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let files = Arc::clone(&self.files);
-        blocking::run(move || work(&files)).await
+        blocking::run_counted(move || work(&files)).await
     }
 
     async fn with_state<T: Send + 'static>(
@@ -130,7 +129,7 @@ impl Layout {
         let wanted = descriptor.clone();
         let ingest = self.run(move |files| files.ingest(&wanted)).await?;
         let ingest = spool(reader, ingest, &descriptor.digest).await?;
-        blocking::run(move || ingest.finish()).await
+        blocking::run_counted(move || ingest.finish()).await
     }
 
     async fn store_bytes(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
@@ -146,8 +145,7 @@ impl Layout {
 
 /// Writes a stream, reading the next part while the last one is written.
 async fn spool(mut reader: BlobReader, ingest: Ingest, digest: &Digest) -> Result<Ingest> {
-    let mut writing: JoinHandle<Result<_>> =
-        tokio::task::spawn_blocking(move || Ok((ingest, Vec::with_capacity(CHUNK))));
+    let mut writing = blocking::start(move || -> Result<_> { Ok((ingest, Vec::with_capacity(CHUNK))) });
     let mut buffer = Vec::with_capacity(CHUNK);
     loop {
         let mut ended = false;
@@ -156,13 +154,14 @@ async fn spool(mut reader: BlobReader, ingest: Ingest, digest: &Digest) -> Resul
             let read = (&mut reader).take(room).read_buf(&mut buffer).await;
             ended = read.map_err(|source| Error::transfer(digest, source))? == 0;
         }
-        let (mut ingest, mut drained): (Ingest, Vec<u8>) = blocking::joined(writing).await?;
+        let (written, _under_way) = blocking::joined(writing).await;
+        let (mut ingest, mut drained): (Ingest, Vec<u8>) = written?;
         if buffer.is_empty() {
             return Ok(ingest);
         }
         drained.clear();
         let full = std::mem::replace(&mut buffer, drained);
-        writing = tokio::task::spawn_blocking(move || {
+        writing = blocking::start(move || -> Result<_> {
             ingest.write(&full)?;
             Ok((ingest, full))
         });

@@ -33,6 +33,7 @@ mod unnamed;
 pub mod unpack;
 pub mod verify;
 
+pub use blocking::settled;
 pub use content::{
     BlobReader, Delete, Fetch, Predecessors, Push, ReadTarget, Resolve, Tag as TagContent, Target,
 };

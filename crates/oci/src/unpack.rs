@@ -22,9 +22,10 @@ use rustix::fs::{AtFlags, RenameFlags, renameat, renameat_with, symlinkat, unlin
 use rustix::io::Errno;
 use tokio::runtime::Handle;
 use tokio_util::io::SyncIoBridge;
+use tokio_util::sync::CancellationToken;
 
 use self::beneath::Directory;
-use crate::blocking;
+use crate::blocking::{self, WantedReader};
 use crate::content::{BlobReader, Fetch, FileTarget};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, Result};
@@ -138,8 +139,12 @@ impl Output {
         reader: BlobReader,
     ) -> Result<PathBuf> {
         let (output, title, descriptor) = (self.clone(), title.to_owned(), descriptor.clone());
-        let incoming = Incoming::Stream(SyncIoBridge::new(reader));
-        blocking::run(move || output.write_blocking(&title, &descriptor, incoming)).await
+        let runtime = Handle::current();
+        blocking::run_while_wanted(move |unwanted| {
+            let incoming = Incoming { from: Origin::Stream(reader), runtime, unwanted };
+            output.write_blocking(&title, &descriptor, incoming)
+        })
+        .await
     }
 
     /// Like [`Output::write_file`], from the store that has the content, in the way that is fastest for it.
@@ -152,8 +157,12 @@ impl Output {
         progress: Arc<dyn Fn(u64) + Send + Sync>,
     ) -> Result<PathBuf> {
         let (output, title, descriptor) = (self.clone(), title.to_owned(), descriptor.clone());
-        let incoming = Incoming::Store { store, progress, runtime: Handle::current() };
-        blocking::run(move || output.write_blocking(&title, &descriptor, incoming)).await
+        let runtime = Handle::current();
+        blocking::run_while_wanted(move |unwanted| {
+            let incoming = Incoming { from: Origin::Store { store, progress }, runtime, unwanted };
+            output.write_blocking(&title, &descriptor, incoming)
+        })
+        .await
     }
 
     /// Unpacks a tar archive, compressed with gzip or Zstandard or not at all, as the directory that `title`
@@ -162,8 +171,12 @@ impl Output {
     /// archive as it was pulled, as the readers of all stores do.
     pub async fn unpack(&self, title: &str, descriptor: &Descriptor, reader: BlobReader) -> Result<Unpacked> {
         let (output, title, descriptor) = (self.clone(), title.to_owned(), descriptor.clone());
-        let reader = SyncIoBridge::new(reader);
-        blocking::run(move || output.unpack_blocking(&title, &descriptor, reader)).await
+        let runtime = Handle::current();
+        blocking::run_while_wanted(move |unwanted| {
+            let incoming = Incoming { from: Origin::Stream(reader), runtime, unwanted };
+            output.unpack_blocking(&title, &descriptor, incoming)
+        })
+        .await
     }
 
     fn target(&self, title: &str) -> Result<Target> {
@@ -259,12 +272,8 @@ impl Output {
         Err(self.outside(&format!("{name} -> {}", String::from_utf8_lossy(target))))
     }
 
-    fn unpack_blocking(
-        &self,
-        title: &str,
-        descriptor: &Descriptor,
-        reader: SyncIoBridge<BlobReader>,
-    ) -> Result<Unpacked> {
+    fn unpack_blocking(&self, title: &str, descriptor: &Descriptor, incoming: Incoming) -> Result<Unpacked> {
+        let reader = incoming.open(descriptor)?;
         let Target { base, base_path, names } = self.target(title)?;
         let staging = tempfile::Builder::new().prefix(".tidewaiter-").tempdir_in(&base_path);
         let staging = staging.map_err(Error::file("create a directory in", &base_path))?;
@@ -282,42 +291,60 @@ impl Output {
     }
 }
 
+/// A file's content on its way, until nobody wants it any more.
+struct Incoming {
+    from: Origin,
+    runtime: Handle,
+    unwanted: CancellationToken,
+}
+
 /// Where a file's content comes from.
-enum Incoming {
-    Stream(SyncIoBridge<BlobReader>),
-    Store { store: Arc<dyn Fetch>, progress: Arc<dyn Fn(u64) + Send + Sync>, runtime: Handle },
+enum Origin {
+    Stream(BlobReader),
+    Store { store: Arc<dyn Fetch>, progress: Arc<dyn Fn(u64) + Send + Sync> },
 }
 
 impl Incoming {
     /// Has the store write the file, when it has a way of its own.
     fn arrives_in(&self, file: &File, descriptor: &Descriptor, path: &Path) -> Result<bool> {
-        let Self::Store { store, progress, runtime } = self else { return Ok(false) };
+        let Origin::Store { store, progress } = &self.from else { return Ok(false) };
         let target = FileTarget {
             file: Arc::new(file.try_clone().map_err(Error::file("write", path))?),
             path: path.to_owned(),
             existing: 0,
             progress: Arc::clone(progress),
         };
-        runtime.block_on(store.fetch_into(descriptor, &target))
+        wait(&self.runtime, &self.unwanted, descriptor, store.fetch_into(descriptor, &target))
     }
 
     /// Who wants to know of bytes that arrive by reading.
     fn progress(&self) -> Option<Arc<dyn Fn(u64) + Send + Sync>> {
-        match self {
-            Self::Stream(_) => None,
-            Self::Store { progress, .. } => Some(Arc::clone(progress)),
+        match &self.from {
+            Origin::Stream(_) => None,
+            Origin::Store { progress, .. } => Some(Arc::clone(progress)),
         }
     }
 
     fn open(self, descriptor: &Descriptor) -> Result<SyncIoBridge<BlobReader>> {
-        match self {
-            Self::Stream(reader) => Ok(reader),
-            Self::Store { store, runtime, .. } => {
-                let reader = runtime.block_on(store.fetch(descriptor))?;
-                Ok(SyncIoBridge::new_with_handle(reader, runtime))
-            }
-        }
+        let Self { from, runtime, unwanted } = self;
+        let reader = match from {
+            Origin::Stream(reader) => reader,
+            Origin::Store { store, .. } => wait(&runtime, &unwanted, descriptor, store.fetch(descriptor))?,
+        };
+        let reader: BlobReader = Box::pin(WantedReader::new(reader, unwanted));
+        Ok(SyncIoBridge::new_with_handle(reader, runtime))
     }
+}
+
+/// Waits for async work on a blocking thread, until nobody wants what comes of it any more.
+fn wait<T>(
+    runtime: &Handle,
+    unwanted: &CancellationToken,
+    descriptor: &Descriptor,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let outcome = runtime.block_on(unwanted.run_until_cancelled(work));
+    outcome.unwrap_or_else(|| Err(Error::transfer(&descriptor.digest, blocking::given_up())))
 }
 
 /// Follows six digits as git has them; the type was looked at before.

@@ -102,6 +102,14 @@ pub(crate) fn source_date_epoch() -> Result<Option<i64>, String> {
     text.map(|text| text.parse().map_err(|_| text)).transpose()
 }
 
+/// The signals that whoever started the program has it ignore, one bit each from signal 1 on: `nohup` does so. None
+/// where the system does not tell.
+pub(crate) fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
 /// Where temporary files go: `$TMPDIR`, or the system's directory for them.
 pub(crate) fn temporary_directory() -> PathBuf {
     std::env::temp_dir()

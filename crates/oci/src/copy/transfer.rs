@@ -37,7 +37,12 @@ impl Run {
         self.report(descriptor, Event::Started);
         // A task of its own, so that hashing and copying bytes use more than one processor.
         let (run, wanted) = (Arc::clone(self), descriptor.clone());
-        let sending = tokio::spawn(async move { run.send(&wanted).await });
+        // Cancelled, it is dropped by another thread, and a destination's temporary file with it.
+        let under_way = blocking::under_way();
+        let sending = tokio::spawn(async move {
+            let _under_way = under_way;
+            run.send(&wanted).await
+        });
         match blocking::joined(AbortOnDropHandle::new(sending)).await {
             Ok(()) => self.report(descriptor, Event::Copied),
             Err(failed) if may_be_missing(descriptor, &failed) => self.report(descriptor, Event::Skipped),

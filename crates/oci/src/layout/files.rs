@@ -325,7 +325,8 @@ impl Ingest {
     /// Adds bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.check.update(bytes)?;
-        self.file.write_all(bytes).map_err(Error::file("write", self.file.path()))
+        // Not through the wrapper, whose errors name the path once more.
+        self.file.as_file_mut().write_all(bytes).map_err(Error::file("write", self.file.path()))
     }
 
     /// Checks the content and gives it its name.
@@ -388,7 +389,7 @@ fn replace(root: &Path, path: &Path, content: &[u8], mode: u32) -> Result<Stamp>
     let ingest = root.join("ingest");
     fs::create_dir_all(&ingest).map_err(Error::file("create", &ingest))?;
     let mut file = temporary(&ingest)?;
-    file.write_all(content).map_err(Error::file("write", file.path()))?;
+    file.as_file_mut().write_all(content).map_err(Error::file("write", file.path()))?;
     let handle = file.as_file().try_clone().map_err(Error::file("write", path))?;
     persist(file, path, mode)?;
     sync_directory(root)?;

@@ -1,7 +1,8 @@
 //! `backup`: a repository's artifacts as an OCI image layout, in a directory or a tar archive.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -122,7 +123,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         return Err(Failure::new("the output path cannot be empty"));
     }
     let started = Instant::now();
-    let place = Place::prepare(Path::new(output))?;
+    let place = Place::prepare(session, Path::new(output))?;
     let repository = match &selected.target.location.kind {
         Kind::Registry(reference) => selected.target.repository(session, reference)?,
         Kind::Layout(_) => return Err(Failure::new("a layout cannot be backed up; copy it")),
@@ -144,7 +145,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     say_found(session, &tags, path);
     let layout = Layout::create(place.directory()).await?;
     copy_tags(session, matches, &selected.target, Arc::new(repository), &layout, &tags).await?;
-    place.finish(session)?;
+    place.finish(session).await?;
     session.ui.line(format_args!(
         "Successfully backed up {} tag(s) from \"{path}\" to \"{output}\" in {}.",
         tags.len(),
@@ -209,12 +210,12 @@ enum Place {
     /// A layout in a temporary directory becomes an archive at the end.
     Archive {
         path: PathBuf,
-        layout: tempfile::TempDir,
+        layout: PathBuf,
     },
 }
 
 impl Place {
-    fn prepare(output: &Path) -> Outcome<Self> {
+    fn prepare(session: &Session, output: &Path) -> Outcome<Self> {
         let is_archive = output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"));
         if !is_archive {
             return Ok(Self::Directory(output.to_owned()));
@@ -237,26 +238,21 @@ impl Place {
             std::fs::remove_file(output).map_err(failure::file("remove", output))?;
         }
         let temporary = environment::temporary_directory();
-        let layout = tempfile::Builder::new()
-            .prefix("tidewaiter-backup-")
-            .tempdir_in(&temporary)
-            .map_err(failure::file("create a directory in", &temporary))?;
+        let layout = session.scratch_directory("tidewaiter-backup-", &temporary)?;
         Ok(Self::Archive { path: output.to_owned(), layout })
     }
 
     fn directory(&self) -> &Path {
         match self {
             Self::Directory(path) => path,
-            Self::Archive { layout, .. } => layout.path(),
+            Self::Archive { layout, .. } => layout,
         }
     }
 
-    fn finish(self, session: &Session) -> Outcome {
+    async fn finish(self, session: &Session) -> Outcome {
         let Self::Archive { path, layout } = self else { return Ok(()) };
         session.ui.line(format_args!("Exporting to {}", path.display()));
-        let size = archive(layout.path(), &path).map_err(|error| {
-            // A partial archive would be taken for a whole one.
-            let _ = std::fs::remove_file(&path);
+        let size = archive(layout, &path).await.map_err(|error| {
             Failure::new(format!("failed to create tar archive at {}: {error}", path.display()))
         })?;
         session.ui.line(format_args!("Exported to {} ({})", path.display(), size::bytes(size)));
@@ -264,12 +260,31 @@ impl Place {
     }
 }
 
-/// Writes a layout as an archive, its files in order and without times, and gives its size.
-fn archive(layout: &Path, path: &Path) -> io::Result<u64> {
+/// Writes a layout as an archive, and gives its size. It gets its name when it is whole; until then it is a
+/// temporary file beside it, which goes when nobody waits any more.
+async fn archive(layout: PathBuf, path: &Path) -> io::Result<u64> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What the name stands for may be a device or a link to elsewhere: that is written to, not replaced.
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return write_archive(layout, File::create(path)?).await;
+    }
+    let mode = Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new().prefix(".tidewaiter-").permissions(mode).tempfile_in(parent)?;
+    let size = write_archive(layout, file.as_file().try_clone()?).await?;
+    file.persist(path)?;
+    Ok(size)
+}
+
+async fn write_archive(layout: PathBuf, file: File) -> io::Result<u64> {
+    tokio::task::spawn_blocking(move || append_all(&layout, file)).await?
+}
+
+/// Writes a layout's files in order and without times.
+fn append_all(layout: &Path, file: File) -> io::Result<u64> {
     let mut files = Vec::new();
     collect(layout, Path::new(""), &mut files)?;
     files.sort();
-    let mut builder = tar::Builder::new(io::BufWriter::new(File::create(path)?));
+    let mut builder = tar::Builder::new(io::BufWriter::new(file));
     for name in files {
         let mut file = File::open(layout.join(&name))?;
         let mut header = tar::Header::new_gnu();

@@ -1,8 +1,11 @@
 //! What a command ends with when it does not succeed: the words that people and scripts know from ORAS.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use tidewaiter_oci as oci;
+
+use crate::artifact::signals::Signal;
 
 /// Begins the message when a registry gave the reason.
 pub(crate) const FROM_REGISTRY: &str = "Error response from registry:";
@@ -14,6 +17,7 @@ pub(crate) struct Failure {
     message: String,
     usage: Option<String>,
     advice: Option<String>,
+    signal: Option<Signal>,
 }
 
 /// A result of a command or a part of one.
@@ -22,6 +26,16 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }
+    }
+
+    /// The command was asked to end before it was done.
+    pub(crate) fn ended_by(signal: Signal) -> Self {
+        Self { signal: Some(signal), ..Self::new(signal.message()) }
+    }
+
+    /// What the program ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        self.signal.map_or(ExitCode::FAILURE, Signal::exit_code)
     }
 
     /// Begins with this instead of `Error:`.

@@ -41,12 +41,12 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let typed = remote.credential().clone();
     if typed.password.is_empty() && typed.identity_token.is_empty() {
         let username = match typed.username.as_str() {
-            "" => prompt::ask(session.ui, "Username: ")?,
+            "" => prompt::ask(session.ui, "Username: ").await?,
             username => username.to_owned(),
         };
         let what = if username.is_empty() { "token" } else { "password" };
         let question = if username.is_empty() { "Token: " } else { "Password: " };
-        let secret = prompt::ask_secret(session.ui, question)?;
+        let secret = prompt::ask_secret(session.ui, question).await?;
         if secret.is_empty() {
             return Err(Failure::new(format!("{what} required")));
         }

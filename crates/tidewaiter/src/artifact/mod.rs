@@ -15,6 +15,7 @@ mod options;
 mod prompt;
 mod repo;
 mod session;
+mod signals;
 mod spool;
 mod tree;
 
@@ -34,15 +35,21 @@ mod tag;
 mod version;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tidewaiter_cobra::{Action, Completion, Matches, Outcome};
+use tokio::time::timeout;
 
 use self::failure::Failure;
 use self::session::Session;
+use self::signals::Signals;
 use crate::ui::Ui;
 
 /// The version of ORAS whose ways this follows.
 const COMPATIBLE_VERSION: &str = "1.3.3";
+
+/// How long work that was given up may take to clear away what it began: longer than any disk that is well.
+const CLEARING: Duration = Duration::from_secs(30);
 
 /// Runs a command line. `program` is how the tree of commands is reached: `oras`, or `tidewaiter artifact`.
 pub(crate) fn run(words: &[String], program: &str, ui: Ui) -> ExitCode {
@@ -51,17 +58,12 @@ pub(crate) fn run(words: &[String], program: &str, ui: Ui) -> ExitCode {
     for notice in &outcome.notices {
         ui.note(notice);
     }
-    let session = Session {
-        ui,
-        program: program.to_owned(),
-        path: outcome.command_path(),
-        use_line: outcome.use_line(),
-    };
+    let session = Session::new(ui, program, outcome.command_path(), outcome.use_line());
     match act(outcome, &session) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            ui.note(failure);
-            ExitCode::FAILURE
+            ui.note(&failure);
+            failure.exit_code()
         }
     }
 }
@@ -117,14 +119,23 @@ fn perform(names: &[&str], session: &Session, matches: &Matches) -> Result<(), F
     })?
 }
 
-/// Runs a command's work to its end.
+/// Runs a command's work to its end, or until a signal. Either way nothing it began stays behind: what is still
+/// under way, because something beside it failed, is dropped and waited for.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("failed to start threads: {error}")))?;
     // One provider for the whole process; a second call finds it there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let result = runtime.block_on(work);
-    // A blocked read of standard input or a slow name server must not keep the program.
+    let signals = Signals::listen();
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => Ok(outcome),
+            signal = signals.first() => Err(Failure::ended_by(signal)),
+        }
+    });
+    // Work on a disk that does not answer must not keep the program for ever.
+    let _ = runtime.block_on(async { timeout(CLEARING, tidewaiter_oci::settled()).await });
+    // Nor a blocked read of standard input or a slow name server at all.
     runtime.shutdown_background();
-    Ok(result)
+    ended
 }

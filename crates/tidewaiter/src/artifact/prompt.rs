@@ -2,29 +2,32 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::artifact::failure::{Failure, Outcome};
 use crate::ui::Ui;
 
 /// Asks for a line. The end of input is an empty answer.
-pub(crate) fn ask(ui: Ui, question: &str) -> Outcome<String> {
+pub(crate) async fn ask(ui: Ui, question: &str) -> Outcome<String> {
     ui.prompt(question);
-    read_line()
+    read_line().await
 }
 
 /// Asks for a line that is not shown while it is typed.
-pub(crate) fn ask_secret(ui: Ui, question: &str) -> Outcome<String> {
+pub(crate) async fn ask_secret(ui: Ui, question: &str) -> Outcome<String> {
     ui.prompt(question);
-    let answer = if io::stdin().is_terminal() { without_echo(read_line) } else { read_line() };
+    let answer = {
+        let _silence = io::stdin().is_terminal().then(Silence::begin).transpose()?;
+        read_line().await
+    };
     // The newline that was typed was not shown either.
     ui.note("");
     answer
 }
 
 /// Asks a question that only "y" and "yes" affirm.
-pub(crate) fn confirm(ui: Ui, question: &str) -> Outcome<bool> {
-    let answer = ask(ui, &format!("{question} [y/N] "))?;
+pub(crate) async fn confirm(ui: Ui, question: &str) -> Outcome<bool> {
+    let answer = ask(ui, &format!("{question} [y/N] ")).await?;
     let agreed = matches!(answer.to_lowercase().as_str(), "y" | "yes");
     if !agreed {
         ui.line("Operation cancelled.");
@@ -32,24 +35,39 @@ pub(crate) fn confirm(ui: Ui, question: &str) -> Outcome<bool> {
     Ok(agreed)
 }
 
-fn read_line() -> Outcome<String> {
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|error| Failure::new(format!("failed to read from stdin: {error}")))?;
+/// Reads on another thread, so that a signal is heard meanwhile.
+async fn read_line() -> Outcome<String> {
+    let read = || {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    };
+    let line = tokio::task::spawn_blocking(read).await.map_err(io::Error::from).flatten();
+    let line = line.map_err(|error| Failure::new(format!("failed to read from stdin: {error}")))?;
     Ok(line.trim().to_owned())
 }
 
-/// Runs `read` while the terminal does not show what is typed.
-fn without_echo(read: impl FnOnce() -> Outcome<String>) -> Outcome<String> {
-    let stdin = io::stdin();
-    let Ok(before) = tcgetattr(&stdin) else { return read() };
-    let mut silent = before.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
-    let failed = |error| Failure::new(format!("failed to switch the terminal's echo: {error}"));
-    tcsetattr(&stdin, OptionalActions::Flush, &silent).map_err(failed)?;
-    let answer = read();
-    tcsetattr(&stdin, OptionalActions::Flush, &before).map_err(failed)?;
-    answer
+/// As long as this lives the terminal does not show what is typed.
+struct Silence {
+    before: Option<Termios>,
+}
+
+impl Silence {
+    fn begin() -> Outcome<Self> {
+        let stdin = io::stdin();
+        let Ok(before) = tcgetattr(&stdin) else { return Ok(Self { before: None }) };
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &silent)
+            .map_err(|error| Failure::new(format!("failed to switch the terminal's echo: {error}")))?;
+        Ok(Self { before: Some(before) })
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // It could be switched off, so it can be switched on.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, before);
+        }
+    }
 }

@@ -1,6 +1,11 @@
 //! What every command is handed: where to speak, and what it was called.
 
-use crate::artifact::failure::Failure;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::artifact::failure::{self, Failure, Outcome};
 use crate::ui::Ui;
 
 /// A running command.
@@ -13,9 +18,24 @@ pub(crate) struct Session {
     pub(crate) path: String,
     /// The one line that says how it is called.
     pub(crate) use_line: String,
+    /// Goes with the session, when nothing is written into it any more.
+    scratch: Arc<Mutex<Vec<TempDir>>>,
 }
 
 impl Session {
+    pub(crate) fn new(ui: Ui, program: &str, path: String, use_line: String) -> Self {
+        Self { ui, program: program.to_owned(), path, use_line, scratch: Arc::default() }
+    }
+
+    /// Makes a directory that is there until the program ends, however it does.
+    pub(crate) fn scratch_directory(&self, prefix: &str, parent: &Path) -> Outcome<PathBuf> {
+        let made = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
+        let made = made.map_err(failure::file("create a directory in", parent))?;
+        let path = made.path().to_owned();
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+        Ok(path)
+    }
+
     /// A reference without the tag or digest that the command needs.
     pub(crate) fn missing_reference(&self, raw: &str) -> Failure {
         self.missing(raw, "no tag or digest specified", "\"<name>:<tag>\" or \"<name>@<digest>\"")

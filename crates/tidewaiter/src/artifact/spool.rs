@@ -21,13 +21,13 @@ pub(crate) async fn file(path: &Path) -> Outcome<NamedTempFile> {
     spool(move || File::open(opened)).await.map_err(failure::file("read", path))
 }
 
+/// The reading thread cannot be stopped while nothing comes. The temporary file is therefore kept here, where it
+/// goes when nobody waits any more.
 async fn spool<R: Read>(
     open: impl FnOnce() -> std::io::Result<R> + Send + 'static,
 ) -> std::io::Result<NamedTempFile> {
-    let spool = move || {
-        let mut file = NamedTempFile::new_in(environment::temporary_directory())?;
-        std::io::copy(&mut open()?, &mut file)?;
-        Ok(file)
-    };
-    tokio::task::spawn_blocking(spool).await?
+    let file = NamedTempFile::new_in(environment::temporary_directory())?;
+    let mut writer = file.as_file().try_clone()?;
+    tokio::task::spawn_blocking(move || std::io::copy(&mut open()?, &mut writer)).await??;
+    Ok(file)
 }

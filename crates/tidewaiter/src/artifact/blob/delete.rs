@@ -55,7 +55,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         Err(_) => return Err(Failure::new(format!("{raw}: the specified blob does not exist"))),
     };
     let question = format!("Are you sure you want to delete the blob \"{digest}\"?");
-    if !matches.bool("force") && !prompt::confirm(session.ui, &question)? {
+    if !matches.bool("force") && !prompt::confirm(session.ui, &question).await? {
         return Ok(());
     }
     opened

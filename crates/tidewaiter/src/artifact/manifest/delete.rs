@@ -77,7 +77,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         "Are you sure you want to delete the manifest \"{}\" and all tags associated with it?",
         found.digest
     );
-    if !matches.bool("force") && !prompt::confirm(session.ui, &question)? {
+    if !matches.bool("force") && !prompt::confirm(session.ui, &question).await? {
         return Ok(());
     }
     store
@@ -121,7 +121,7 @@ async fn delete_graph(
     let count = plan.manifests.len();
     let question =
         format!("Are you sure you want to delete these {count} manifests and all tags associated with them?");
-    if !matches.bool("force") && !prompt::confirm(session.ui, &question)? {
+    if !matches.bool("force") && !prompt::confirm(session.ui, &question).await? {
         return Ok(());
     }
     let describes = matches.bool("descriptor");
