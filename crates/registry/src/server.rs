@@ -1,24 +1,33 @@
 //! Runs a router on a listener: connections, TLS, time limits, graceful shutdown.
 
+mod progress;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use self::progress::{Activity, AnswerBody, PatientBody, PatientStream};
+use crate::response::ApiError;
 use crate::tls::Tls;
+pub(crate) use progress::Stalled;
+
+/// How long a connection that is to be closed may take to end by itself.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How connections are served.
 #[derive(Debug, Clone)]
@@ -27,8 +36,11 @@ pub struct ServeOptions {
     pub tls: Option<Tls>,
     /// Most connections at one time; more wait to be accepted.
     pub connections: usize,
-    /// How long a client may take for the TLS handshake, and for the head of a request.
+    /// How long a client may take for the TLS handshake, and for the head of a request, the first one and each that
+    /// follows the end of another.
     pub header_patience: Duration,
+    /// How long nothing may come of the body of a request that is waited for, or be taken of an answer.
+    pub stall_patience: Duration,
     /// How long requests under way may take to end when the server shuts down.
     pub shutdown_patience: Duration,
 }
@@ -39,6 +51,7 @@ impl Default for ServeOptions {
             tls: None,
             connections: 4096,
             header_patience: Duration::from_secs(60),
+            stall_patience: Duration::from_secs(60),
             shutdown_patience: Duration::from_secs(30),
         }
     }
@@ -57,13 +70,13 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let server = Arc::new(Server::new(router, options));
-    let connections = Arc::new(Semaphore::new(options.connections));
-    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(options.connections));
+    let connections = TaskTracker::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = async {
             // The semaphore is never closed, so a permit always comes.
-            let permit = Arc::clone(&connections).acquire_owned().await.ok();
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
             (listener.accept().await, permit)
         };
         let (accepted, permit) = tokio::select! {
@@ -72,10 +85,10 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, address)) => {
-                let (server, watcher) = (Arc::clone(&server), graceful.watcher());
-                tokio::spawn(async move {
+                let server = Arc::clone(&server);
+                connections.spawn(async move {
                     let _permit = permit;
-                    server.accept(stream, address, watcher).await;
+                    server.accept(stream, address).await;
                 });
             }
             Err(error) => {
@@ -86,8 +99,11 @@ pub async fn serve(
         }
     }
     drop(listener);
-    if tokio::time::timeout(options.shutdown_patience, graceful.shutdown()).await.is_err() {
+    connections.close();
+    server.stopping.cancel();
+    if tokio::time::timeout(options.shutdown_patience, connections.wait()).await.is_err() {
         tracing::warn!("requests that did not end in time were cut off");
+        server.cut_off.cancel();
     }
 }
 
@@ -96,7 +112,20 @@ struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
-    patience: Duration,
+    header_patience: Duration,
+    stall_patience: Duration,
+    /// No request is begun any more.
+    stopping: CancellationToken,
+    /// Nor is one ended.
+    cut_off: CancellationToken,
+}
+
+/// How a client reached us.
+#[derive(Debug, Clone)]
+struct Client {
+    address: SocketAddr,
+    /// What it is known to speak.
+    protocol: Option<HeaderValue>,
 }
 
 impl Server {
@@ -104,46 +133,106 @@ impl Server {
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_patience);
         builder.http2().timer(TokioTimer::new()).adaptive_window(true).max_concurrent_streams(128);
-        let tls = options.tls.clone().map(|tls| tls.0);
-        Self { router, builder, tls, patience: options.header_patience }
+        Self {
+            router,
+            builder,
+            tls: options.tls.clone().map(|tls| tls.0),
+            header_patience: options.header_patience,
+            stall_patience: options.stall_patience,
+            stopping: CancellationToken::new(),
+            cut_off: CancellationToken::new(),
+        }
     }
 
-    async fn accept(&self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
+    async fn accept(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
         // Small answers must not wait for more to send.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.tls else { return self.run(stream, address, watcher, None).await };
-        match tokio::time::timeout(self.patience, tls.accept(stream)).await {
+        let Some(tls) = self.tls.clone() else {
+            return self.run(stream, Client { address, protocol: None }).await;
+        };
+        let accepted = tokio::select! {
+            () = self.stopping.cancelled() => return,
+            accepted = tokio::time::timeout(self.header_patience, tls.accept(stream)) => accepted,
+        };
+        match accepted {
             Ok(Ok(stream)) => {
-                self.run(stream, address, watcher, Some(HeaderValue::from_static("https"))).await;
+                let protocol = Some(HeaderValue::from_static("https"));
+                self.run(stream, Client { address, protocol }).await;
             }
             Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
         }
     }
 
-    /// Serves one connection; `protocol` is what the client is known to speak.
-    async fn run<S>(&self, stream: S, address: SocketAddr, watcher: Watcher, protocol: Option<HeaderValue>)
+    /// Serves one connection until the client ends it, nothing has happened on it for too long, or the server stops.
+    /// The builder's own limits begin with the first bytes and leave HTTP/2 alone, so idleness is judged here.
+    async fn run<S>(self: Arc<Self>, stream: S, client: Client)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = self.router.clone().map_request(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ClientAddress(address));
-            // HTTP/2 has the host in another place, where the handlers do not look.
-            if let Some(authority) = request.uri().authority()
-                && let Ok(host) = HeaderValue::from_str(authority.as_str())
-            {
-                request.headers_mut().entry(header::HOST).or_insert(host);
-            }
-            // Over our own TLS we know how the client came; otherwise a proxy in front of us knows better.
-            if let Some(protocol) = &protocol {
-                request.headers_mut().insert("x-forwarded-proto", protocol.clone());
-            }
-            request
+        let address = client.address;
+        let activity = Activity::new();
+        let stream = PatientStream::new(stream, self.stall_patience, activity.clone());
+        let service = service_fn(|request: Request<Incoming>| {
+            let busy = activity.begin();
+            let answer = Arc::clone(&self).answer(request, client.clone());
+            async move { Ok::<_, std::convert::Infallible>(answer.await.map(|body| AnswerBody::new(body, busy))) }
         });
-        let service = TowerToHyperService::new(service);
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection.into_owned()).await {
-            tracing::debug!(%address, error, "a connection ended with an error");
+        let mut connection = std::pin::pin!(connection);
+        let mut ending = false;
+        loop {
+            let patience = if ending { FAREWELL } else { self.header_patience };
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%address, error, "a connection ended with an error");
+                    }
+                    return;
+                }
+                () = self.cut_off.cancelled() => return,
+                () = self.stopping.cancelled(), if !ending => {}
+                () = activity.quiet(patience) => {
+                    if ending {
+                        return;
+                    }
+                }
+            }
+            ending = true;
+            connection.as_mut().graceful_shutdown();
         }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        client: Client,
+    ) -> Response<axum::body::Body> {
+        let version = request.version();
+        let stalled = Stalled::default();
+        let mut request = request.map(|body| PatientBody::new(body, self.stall_patience, stalled.clone()));
+        request.extensions_mut().insert(ClientAddress(client.address));
+        request.extensions_mut().insert(stalled.clone());
+        // HTTP/2 has the host in another place, where the handlers do not look.
+        if let Some(authority) = request.uri().authority()
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            request.headers_mut().entry(header::HOST).or_insert(host);
+        }
+        // Over our own TLS we know how the client came; otherwise a proxy in front of us knows better.
+        if let Some(protocol) = client.protocol {
+            request.headers_mut().insert("x-forwarded-proto", protocol);
+        }
+        // The error type of a router has no values.
+        let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        if !stalled.happened() {
+            return response;
+        }
+        let message = "the rest of the request did not come; what came before may have been kept";
+        let mut response = ApiError::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", message).into_response();
+        if version < Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }

@@ -7,5 +7,6 @@ mod conformance;
 mod faults;
 mod object_stores;
 mod operations;
+mod patience;
 mod server;
 mod webhooks;

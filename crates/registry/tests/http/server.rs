@@ -116,6 +116,15 @@ impl Server {
         Self { registry, address, temp, http, _stop: stop }
     }
 
+    /// Serves the same registry a second time, in another way, as long as the test runs; the address.
+    pub(crate) async fn serve_also(&self, options: ServeOptions) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let router = self.registry.router();
+        tokio::spawn(async move { serve(listener, router, &options, std::future::pending()).await });
+        address
+    }
+
     /// A request to a path like `/v2/…`.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://{}{path}", self.address))
