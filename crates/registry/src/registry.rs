@@ -58,7 +58,7 @@ impl Registry {
             access: Arc::new(Access::open(&db, &options).await?),
             metadata: Metadata::new(db),
             blobs,
-            uploads: Uploads::new(options.max_uploads),
+            uploads: Uploads::new(options.max_uploads, options.clock.clone()),
             cache: ByteCache::new(options.cache_bytes),
             metrics: Metrics::new(),
             options,

@@ -4,17 +4,19 @@
 //! session's name is a random number that only its client learns.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidewaiter_oci::RepositoryName;
 
 use crate::blobs::Staged;
+use crate::options::Clock;
 
 /// All sessions.
 #[derive(Debug)]
 pub(crate) struct Uploads {
     limit: usize,
+    clock: Clock,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
@@ -24,38 +26,80 @@ pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) repository: RepositoryName,
     pub(crate) staged: Staged,
-    /// When a client last did something with it, in microseconds since 1970.
-    touched: AtomicI64,
+    usage: Mutex<Usage>,
+}
+
+/// What clients do with a session.
+#[derive(Debug)]
+struct Usage {
+    /// Requests under way. A session that has any is not idle, however long they take.
+    requests: usize,
+    /// When a request last began or ended, in microseconds since 1970.
+    touched: i64,
+}
+
+impl Session {
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A session in the hands of a request.
+#[derive(Debug)]
+pub(crate) struct Used {
+    session: Arc<Session>,
+    clock: Clock,
+}
+
+impl Used {
+    fn new(session: Arc<Session>, clock: &Clock) -> Self {
+        let mut usage = session.usage();
+        usage.requests += 1;
+        usage.touched = clock.now();
+        drop(usage);
+        Self { session, clock: clock.clone() }
+    }
+}
+
+impl Deref for Used {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        let mut usage = self.session.usage();
+        usage.requests -= 1;
+        usage.touched = self.clock.now();
+    }
 }
 
 impl Uploads {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, sessions: Mutex::default() }
+    pub(crate) fn new(limit: usize, clock: Clock) -> Self {
+        Self { limit, clock, sessions: Mutex::default() }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Session>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a session; `None` when there are too many.
-    pub(crate) fn begin(
-        &self,
-        repository: &RepositoryName,
-        staged: Staged,
-        now: i64,
-    ) -> Option<Arc<Session>> {
+    pub(crate) fn begin(&self, repository: &RepositoryName, staged: Staged) -> Option<Used> {
         let session = Arc::new(Session {
             id: format!("{:032x}", rand::random::<u128>()),
             repository: repository.clone(),
             staged,
-            touched: AtomicI64::new(now),
+            usage: Mutex::new(Usage { requests: 0, touched: self.clock.now() }),
         });
         let mut sessions = self.lock();
         if sessions.len() >= self.limit {
             return None;
         }
         sessions.insert(session.id.clone(), Arc::clone(&session));
-        Some(session)
+        Some(Used::new(session, &self.clock))
     }
 
     /// How many sessions there are.
@@ -68,11 +112,17 @@ impl Uploads {
         self.count() < self.limit
     }
 
-    /// A session of a repository.
-    pub(crate) fn find(&self, repository: &RepositoryName, id: &str, now: i64) -> Option<Arc<Session>> {
-        let session = self.lock().get(id).filter(|session| session.repository == *repository).cloned()?;
-        session.touched.store(now, Ordering::Relaxed);
-        Some(session)
+    /// A session of a repository, for a request.
+    pub(crate) fn find(&self, repository: &RepositoryName, id: &str) -> Option<Used> {
+        // The use begins under the lock, so that a session is not found idle in between.
+        let sessions = self.lock();
+        let session = sessions.get(id).filter(|session| session.repository == *repository)?;
+        Some(Used::new(Arc::clone(session), &self.clock))
+    }
+
+    /// The session has not ended.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
     }
 
     /// Ends a session. Its file goes with the last request that uses it.
@@ -84,7 +134,8 @@ impl Uploads {
     pub(crate) fn end_idle(&self, since: i64) -> usize {
         let mut ended = Vec::new();
         self.lock().retain(|_, session| {
-            let idle = session.touched.load(Ordering::Relaxed) < since;
+            let usage = session.usage();
+            let idle = usage.requests == 0 && usage.touched < since;
             if idle {
                 ended.push(Arc::clone(session));
             }

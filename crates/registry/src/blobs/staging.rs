@@ -6,7 +6,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -49,13 +49,8 @@ impl StagingDirectory {
     /// Begins an upload.
     pub(super) fn stage(&self, algorithm: Algorithm) -> Result<Staged> {
         let path = self.path.join(format!("{:032x}", rand::random::<u128>()));
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(file_error("create", &path))?;
-        let writer = Writer { file, size: 0, hasher: algorithm.hasher(), algorithm };
+        File::create_new(&path).map_err(file_error("create", &path))?;
+        let writer = Writer { size: 0, hasher: algorithm.hasher(), algorithm };
         Ok(Staged { path, writer: Arc::new(Mutex::new(Some(writer))) })
     }
 }
@@ -86,7 +81,8 @@ fn remove_abandoned(root: &Path) {
     }
 }
 
-/// An upload under way. Dropping it removes its file.
+/// An upload under way. Dropping it removes its file. The file is open while something is added to it, and only then:
+/// there may be more uploads that wait for their clients than a process may have open files.
 #[derive(Debug)]
 pub(crate) struct Staged {
     path: PathBuf,
@@ -96,8 +92,7 @@ pub(crate) struct Staged {
 
 #[derive(Debug)]
 struct Writer {
-    file: File,
-    /// Bytes received.
+    /// Bytes received. The file may be longer, by what was not taken after all.
     size: u64,
     hasher: Hasher,
     algorithm: Algorithm,
@@ -106,8 +101,12 @@ struct Writer {
 /// Why bytes were not added.
 #[derive(Debug)]
 pub(crate) enum AppendError {
-    /// Another request has added bytes, or finished the upload, meanwhile. The size it has now.
+    /// Another request has added bytes meanwhile. The size it has now.
     Moved(u64),
+    /// Another request has finished or cancelled the upload.
+    Ended,
+    /// The stream had another length than it was said to have; nothing of it is kept.
+    Length,
     /// The client stopped sending; what came before is kept.
     Receive(axum::Error),
     /// The file cannot be written.
@@ -120,10 +119,51 @@ impl Staged {
         &self.path
     }
 
+    fn lock(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Bytes received so far.
     pub(crate) fn size(&self) -> u64 {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.as_ref().map_or(0, |writer| writer.size)
+        self.lock().as_ref().map_or(0, |writer| writer.size)
+    }
+
+    /// Ends the upload. Requests that still add to it fail.
+    pub(crate) fn abandon(&self) {
+        self.lock().take();
+    }
+
+    /// Adds what comes from a stream, as [`append`](Self::append) does, when it has exactly this many bytes.
+    pub(crate) async fn append_exactly(
+        &self,
+        position: u64,
+        length: u64,
+        stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
+    ) -> Result<u64, AppendError> {
+        let before = self.lock().as_ref().map(|writer| writer.hasher.clone()).ok_or(AppendError::Ended)?;
+        let (mut taken, mut too_long) = (0, false);
+        let counted = stream.map(|received| {
+            let bytes = received?;
+            too_long |= bytes.len() as u64 > length - taken;
+            if too_long {
+                return Err(axum::Error::new(io::Error::from(io::ErrorKind::FileTooLarge)));
+            }
+            taken += bytes.len() as u64;
+            Ok(bytes)
+        });
+        let result = self.append(position, counted).await;
+        let too_short = result.is_ok() && taken < length;
+        if !too_short && !too_long {
+            return result;
+        }
+        let mut writer = self.lock();
+        let writer = writer.as_mut().ok_or(AppendError::Ended)?;
+        if writer.size != position + taken {
+            return Err(AppendError::Moved(writer.size));
+        }
+        writer.size = position;
+        writer.hasher = before;
+        Err(AppendError::Length)
     }
 
     /// Adds what comes from a stream, which must continue at byte `position`. The new size.
@@ -135,6 +175,7 @@ impl Staged {
         mut position: u64,
         mut stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
     ) -> Result<u64, AppendError> {
+        let file = Arc::new(OnceLock::new());
         let mut batch = Vec::new();
         let mut batch_size = 0;
         let mut writing: Option<tokio::task::JoinHandle<Result<(), AppendError>>> = None;
@@ -160,10 +201,11 @@ impl Staged {
                 joined(writing.await)?;
             }
             if batch_size > 0 {
-                let writer = Arc::clone(&self.writer);
+                let (writer, file) = (Arc::clone(&self.writer), Arc::clone(&file));
                 let path = self.path.clone();
                 let (bytes, start) = (std::mem::take(&mut batch), position);
-                writing = Some(tokio::task::spawn_blocking(move || add(&writer, start, &bytes, &path)));
+                writing =
+                    Some(tokio::task::spawn_blocking(move || add(&writer, &file, start, &bytes, &path)));
                 position += std::mem::take(&mut batch_size) as u64;
             }
             if ended {
@@ -183,14 +225,18 @@ impl Staged {
         let path = self.path.clone();
         blocking(move || {
             let writer = writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(mut writer) = writer else {
+            let Some(writer) = writer else {
                 let source = io::Error::new(io::ErrorKind::NotFound, "the upload has ended");
                 return Err(Error::BlobFile { operation: "finish", path, source });
             };
+            // What was written and not taken must not become a part of the blob.
+            let mut file =
+                File::options().read(true).write(true).open(&path).map_err(file_error("open", &path))?;
+            file.set_len(writer.size).map_err(file_error("cut", &path))?;
             let actual = if writer.algorithm == digest.algorithm() {
                 writer.hasher.finish()
             } else {
-                hash_file(&mut writer.file, digest.algorithm()).map_err(file_error("read", &path))?
+                hash_file(&mut file, digest.algorithm()).map_err(file_error("read", &path))?
             };
             Ok(if actual == digest { Ok(writer.size) } else { Err(actual) })
         })
@@ -215,23 +261,31 @@ fn joined(result: Result<Result<(), AppendError>, tokio::task::JoinError>) -> Re
 }
 
 /// Writes a batch at its position, then counts and hashes it. A batch whose write fails half way is overwritten
-/// by the next attempt.
+/// by the next attempt. The first batch of a request opens the file for all of them.
 fn add(
     writer: &Mutex<Option<Writer>>,
+    file: &OnceLock<File>,
     position: u64,
     batch: &[Bytes],
     path: &Path,
 ) -> Result<(), AppendError> {
     let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(writer) = writer.as_mut() else { return Err(AppendError::Moved(0)) };
+    let Some(writer) = writer.as_mut() else { return Err(AppendError::Ended) };
     if writer.size != position {
         return Err(AppendError::Moved(writer.size));
     }
-    let written = writer
-        .file
-        .seek(SeekFrom::Start(position))
-        .and_then(|_| batch.iter().try_for_each(|bytes| writer.file.write_all(bytes)));
-    written.map_err(|source| AppendError::Store(file_error("write", path)(source)))?;
+    let written = || {
+        let mut file = match file.get() {
+            Some(file) => file,
+            None => {
+                let opened = File::options().write(true).open(path)?;
+                file.get_or_init(|| opened)
+            }
+        };
+        file.seek(SeekFrom::Start(position))?;
+        batch.iter().try_for_each(|bytes| file.write_all(bytes))
+    };
+    written().map_err(|source| AppendError::Store(file_error("write", path)(source)))?;
     for bytes in batch {
         writer.hasher.update(bytes);
         writer.size += bytes.len() as u64;
@@ -278,7 +332,7 @@ mod tests {
             let digest = Digest::of(last, &content);
             assert_eq!(staged.finish(&digest).await.expect("finishes"), Ok(content.len() as u64));
             let error = staged.append(content.len() as u64, pieces(b"late")).await.expect_err("finished");
-            assert!(matches!(error, AppendError::Moved(_)), "{error:?}");
+            assert!(matches!(error, AppendError::Ended), "{error:?}");
             let path = staged.path().to_owned();
             drop(staged);
             assert!(!path.exists());
@@ -299,6 +353,23 @@ mod tests {
         assert_eq!(staged.size(), 4);
         staged.append(4, pieces(b" more")).await.expect("resumes");
         assert_eq!(staged.finish(&Digest::sha256(b"half more")).await.expect("finishes"), Ok(9));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_as_long_as_it_was_said_to_be_leaves_no_trace() {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = StagingDirectory::open(root.path()).expect("opens");
+        let staged = directory.stage(Algorithm::Sha256).expect("stages");
+        staged.append(0, pieces(b"head ")).await.expect("adds");
+        let long = vec![7; 3 * BATCH];
+        for length in [long.len() as u64 - 1, long.len() as u64 + 1, 0] {
+            let error = staged.append_exactly(5, length, pieces(&long)).await.expect_err("differs");
+            assert!(matches!(error, AppendError::Length), "{error:?}");
+            assert_eq!(staged.size(), 5);
+        }
+        staged.append_exactly(5, 4, pieces(b"tail")).await.expect("adds");
+        assert_eq!(staged.finish(&Digest::sha256(b"head tail")).await.expect("finishes"), Ok(9));
+        assert_eq!(std::fs::read(staged.path()).expect("reads"), b"head tail");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::blobs::{AppendError, Staged};
 use crate::registry::Shared;
 use crate::response::{ApiError, ApiResponse, DOCKER_CONTENT_DIGEST, empty, set};
 use crate::route;
-use crate::uploads::Session;
+use crate::uploads::{Session, Used};
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 /// A mount that names no source looks through this many repositories that hold the blob.
@@ -32,7 +32,8 @@ pub(super) async fn begin(call: &Call, body: &mut Body, name: &RepositoryName) -
     if let Some(text) = call.query("digest").filter(|_| call.query("mount").is_none()) {
         let digest = route::digest(text)?;
         let staged = call.shared.blobs.stage(digest.algorithm()).await?;
-        add(&staged, 0, body).await.map_err(|error| refused(error, None))?;
+        let added = staged.append(0, BodyDataStream::new(body)).await;
+        added.map_err(|error| refused(error, None))?;
         keep(&call.shared, name, &staged, &digest).await?;
         return Ok(created(name, &digest));
     }
@@ -43,20 +44,24 @@ pub(super) async fn begin(call: &Call, body: &mut Body, name: &RepositoryName) -
         None => Algorithm::default(),
     };
     let staged = call.shared.blobs.stage(algorithm).await?;
-    let session = call.shared.uploads.begin(name, staged, call.shared.now()).ok_or_else(too_many)?;
+    let session = call.shared.uploads.begin(name, staged).ok_or_else(too_many)?;
     Ok(progress(StatusCode::ACCEPTED, &session))
 }
 
 /// `GET …/blobs/uploads/<session>`
 pub(super) fn status(call: &Call, name: &RepositoryName, id: &str) -> Answer {
-    Ok(progress(StatusCode::NO_CONTENT, &*find(call, name, id)?))
+    let session = find(call, name, id)?;
+    Ok(progress(StatusCode::NO_CONTENT, &session))
 }
 
 /// `PATCH …/blobs/uploads/<session>`: a chunk with `Content-Range`, or a stream without.
 pub(super) async fn append(call: &Call, body: &mut Body, name: &RepositoryName, id: &str) -> Answer {
     let session = find(call, name, id)?;
-    let position = chunk_position(call, &session)?;
-    add(&session.staged, position, body).await.map_err(|error| refused(error, Some(&session)))?;
+    add(call, &session, body).await?;
+    // Cancelled or finished by another request, meanwhile.
+    if !call.shared.uploads.has(id) {
+        return Err(ApiError::upload_unknown(id));
+    }
     Ok(progress(StatusCode::ACCEPTED, &session))
 }
 
@@ -65,8 +70,7 @@ pub(super) async fn finish(call: &Call, body: &mut Body, name: &RepositoryName, 
     let session = find(call, name, id)?;
     let text = call.query("digest").unwrap_or("");
     let digest = route::digest(text)?;
-    let position = chunk_position(call, &session)?;
-    add(&session.staged, position, body).await.map_err(|error| refused(error, Some(&session)))?;
+    add(call, &session, body).await?;
     // Of two requests that end one session, the first does it.
     if !call.shared.uploads.end(id) {
         return Err(ApiError::upload_unknown(id));
@@ -77,14 +81,14 @@ pub(super) async fn finish(call: &Call, body: &mut Body, name: &RepositoryName, 
 
 /// `DELETE …/blobs/uploads/<session>`
 pub(super) fn cancel(call: &Call, name: &RepositoryName, id: &str) -> Answer {
-    find(call, name, id)?;
+    let session = find(call, name, id)?;
     call.shared.uploads.end(id);
+    session.staged.abandon();
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-fn find(call: &Call, name: &RepositoryName, id: &str) -> Result<std::sync::Arc<Session>, ApiError> {
-    let session = call.shared.uploads.find(name, id, call.shared.now());
-    session.ok_or_else(|| ApiError::upload_unknown(id))
+fn find(call: &Call, name: &RepositoryName, id: &str) -> Result<Used, ApiError> {
+    call.shared.uploads.find(name, id).ok_or_else(|| ApiError::upload_unknown(id))
 }
 
 fn too_many() -> ApiError {
@@ -113,28 +117,39 @@ async fn mount(call: &Call, name: &RepositoryName, digest: &Digest) -> Result<bo
     Ok(false)
 }
 
-/// Where the body of a request belongs: where its `Content-Range` says, which must be the end of what is there,
-/// or simply there.
-fn chunk_position(call: &Call, session: &Session) -> Result<u64, ApiError> {
+/// Where the body of a request belongs.
+enum Chunk {
+    /// At the end of what is there.
+    AtEnd(u64),
+    /// Where its `Content-Range` says, which must be the end of what is there, and as long as that says.
+    Exactly { position: u64, length: u64 },
+}
+
+fn chunk(call: &Call, session: &Session) -> Result<Chunk, ApiError> {
     let size = session.staged.size();
-    let Some(text) = call.header(header::CONTENT_RANGE) else { return Ok(size) };
+    let Some(text) = call.header(header::CONTENT_RANGE) else { return Ok(Chunk::AtEnd(size)) };
     let range = text.trim_start_matches("bytes").trim_start_matches(['=', ' ']);
     let range = range.split('/').next().unwrap_or(range);
     let parsed = range.split_once('-').and_then(|(first, last)| {
-        Some((first.trim().parse::<u64>().ok()?, last.trim().parse::<u64>().ok()?))
+        let (first, last) = (first.trim().parse::<u64>().ok()?, last.trim().parse::<u64>().ok()?);
+        Some((first, last.checked_sub(first)?.checked_add(1)?))
     });
-    let Some((first, last)) = parsed.filter(|(first, last)| first <= last) else {
+    let Some((position, length)) = parsed else {
         return Err(ApiError::upload_invalid(format!("Content-Range \"{text}\" is not <first>-<last>")));
     };
-    if first != size {
+    if position != size {
         return Err(out_of_order(session, size));
     }
-    let length = call.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| Some(length) != (last - first).checked_add(1)) {
-        let message = format!("Content-Range \"{text}\" and Content-Length differ");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", message));
+    let announced = call.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|announced| announced != length) {
+        return Err(wrong_length());
     }
-    Ok(first)
+    Ok(Chunk::Exactly { position, length })
+}
+
+fn wrong_length() -> ApiError {
+    let message = "the chunk is not as long as its Content-Range says; nothing of it was kept";
+    ApiError::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", message)
 }
 
 fn out_of_order(session: &Session, size: u64) -> ApiError {
@@ -146,14 +161,24 @@ fn out_of_order(session: &Session, size: u64) -> ApiError {
         .header(DOCKER_UPLOAD_UUID, session.id.as_str())
 }
 
-async fn add(staged: &Staged, position: u64, body: &mut Body) -> Result<u64, AppendError> {
-    staged.append(position, BodyDataStream::new(body)).await
+/// Adds the body of a request to a session.
+async fn add(call: &Call, session: &Session, body: &mut Body) -> Result<(), ApiError> {
+    let stream = BodyDataStream::new(body);
+    let added = match chunk(call, session)? {
+        Chunk::AtEnd(position) => session.staged.append(position, stream).await,
+        Chunk::Exactly { position, length } => session.staged.append_exactly(position, length, stream).await,
+    };
+    added.map(|_| ()).map_err(|error| refused(error, Some(session)))
 }
 
 fn refused(error: AppendError, session: Option<&Session>) -> ApiError {
     match (error, session) {
         (AppendError::Moved(size), Some(session)) => out_of_order(session, size),
-        (AppendError::Moved(_), None) => ApiError::upload_invalid("the upload has ended"),
+        (AppendError::Ended, Some(session)) => ApiError::upload_unknown(&session.id),
+        (AppendError::Moved(_) | AppendError::Ended, None) => {
+            ApiError::upload_invalid("the upload has ended")
+        }
+        (AppendError::Length, _) => wrong_length(),
         (AppendError::Receive(error), _) => {
             tracing::debug!(%error, "an upload was cut off");
             ApiError::upload_invalid("the upload was cut off on its way")

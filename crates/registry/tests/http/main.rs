@@ -9,4 +9,5 @@ mod object_stores;
 mod operations;
 mod patience;
 mod server;
+mod uploads;
 mod webhooks;

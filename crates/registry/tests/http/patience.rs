@@ -7,29 +7,14 @@ use axum::routing::get;
 use tidewaiter_oci::Algorithm;
 use tidewaiter_registry::{ServeOptions, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-use crate::server::Server;
+use crate::server::{Server, connect, rest};
 
 const SHORT: Duration = Duration::from_millis(200);
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A frame of type 4 for stream 0, without settings.
 const HTTP2_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-
-async fn connect(address: &str, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.expect("connects");
-    stream.write_all(bytes).await.expect("sends");
-    stream
-}
-
-/// What a server sends until it closes the connection.
-async fn rest(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
-    // Closed with something unread of ours is as good.
-    let _ = read.expect("the connection ends");
-    String::from_utf8_lossy(&bytes).into_owned()
-}
 
 #[tokio::test]
 async fn connections_without_a_request_are_closed() {

@@ -13,7 +13,8 @@ use tidewaiter_db::Db;
 use tidewaiter_db::testing::TempDb;
 use tidewaiter_oci::{Algorithm, Digest, media_type};
 use tidewaiter_registry::{BlobStore, Clock, Options, Registry, ServeOptions, serve};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 /// A registry that serves until it is dropped.
@@ -238,4 +239,20 @@ pub(crate) async fn code(response: Response) -> String {
     let value: serde_json::Value = response.json().await.expect("an error in JSON");
     assert!(!value["errors"][0]["message"].as_str().expect("a message").is_empty());
     value["errors"][0]["code"].as_str().expect("a code").to_owned()
+}
+
+/// A connection without an HTTP client, and what it sends first.
+pub(crate) async fn connect(address: &str, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("connects");
+    stream.write_all(bytes).await.expect("sends");
+    stream
+}
+
+/// What a server sends until it closes the connection.
+pub(crate) async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+    // Closed with something unread of ours is as good.
+    let _ = read.expect("the connection ends");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
