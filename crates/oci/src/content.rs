@@ -116,6 +116,17 @@ pub trait Push: Send + Sync {
         Ok(None)
     }
 
+    /// Manifests are found from their subjects without further ado. Where that is the clients' work (the referrers
+    /// tag scheme), a manifest may be there that was never recorded: see [`Push::record`].
+    async fn records_referrers(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Sees to it that a manifest which is there already is found from its subject.
+    async fn record(&self, _manifest: &Manifest) -> Result<()> {
+        Ok(())
+    }
+
     /// Takes the blob from another repository of the same store without moving its bytes. `false` when the
     /// store cannot or will not: push it then.
     async fn mount(&self, _descriptor: &Descriptor, _from: &str) -> Result<bool> {

@@ -226,6 +226,7 @@ impl Run {
         let present = cell.initialized() || {
             let present = !self.options.force && self.destination_has(&manifest.descriptor).await?;
             if present {
+                self.record(manifest).await?;
                 self.report(&manifest.descriptor, Event::Exists);
             }
             present
@@ -266,7 +267,8 @@ impl Run {
     }
 
     async fn manifest(self: &Arc<Self>, descriptor: &Descriptor, place: Place) -> Result<()> {
-        if !self.options.force && self.destination_has(descriptor).await? {
+        let present = !self.options.force && self.destination_has(descriptor).await?;
+        if present && self.destination.records_referrers().await.map_err(at_destination)? {
             self.report(descriptor, Event::Exists);
             return Ok(());
         }
@@ -283,6 +285,11 @@ impl Run {
             }
             Err(error) => return Err(at_source(error)),
         };
+        if present {
+            self.record(&manifest).await?;
+            self.report(descriptor, Event::Exists);
+            return Ok(());
+        }
         self.children(&manifest, None, place.depth).await?;
         self.push_manifest(descriptor, manifest.bytes).await
     }
@@ -347,6 +354,15 @@ impl Run {
     async fn destination_has(&self, descriptor: &Descriptor) -> Result<bool> {
         let _permit = self.lanes.enter_small().await;
         self.destination.exists(descriptor).await.map_err(at_destination)
+    }
+
+    /// A push that broke off may have left a manifest that is not found from its subject.
+    async fn record(&self, manifest: &Manifest) -> Result<()> {
+        if manifest.subject().is_none() {
+            return Ok(());
+        }
+        let _permit = self.lanes.enter_small().await;
+        self.destination.record(manifest).await.map_err(at_destination)
     }
 
     async fn push_manifest(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {

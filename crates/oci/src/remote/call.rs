@@ -115,6 +115,8 @@ pub(super) struct Answer {
     /// How reading ahead ended, when it failed.
     failed: Option<std::io::Error>,
     stall_timeout: Duration,
+    /// Who gave it, when it was not the registry.
+    elsewhere: Option<String>,
 }
 
 impl Answer {
@@ -124,7 +126,18 @@ impl Answer {
         response: reqwest::Response,
         stall_timeout: Duration,
     ) -> Self {
-        Self { method, url, response, ahead: VecDeque::new(), failed: None, stall_timeout }
+        let (ahead, failed, elsewhere) = (VecDeque::new(), None, None);
+        Self { method, url, response, ahead, failed, stall_timeout, elsewhere }
+    }
+
+    /// Another host gave it, which the registry pointed at.
+    pub(super) fn from_elsewhere(self, host: String) -> Self {
+        Self { elsewhere: Some(host), ..self }
+    }
+
+    /// The host that gave it, when that was not the registry.
+    pub(super) fn elsewhere(&self) -> Option<&str> {
+        self.elsewhere.as_deref()
     }
 
     pub(super) fn status(&self) -> StatusCode {

@@ -4,8 +4,9 @@
 //! the beginning on, reads it back (it is still in memory) and hashes it, so that the digest is known when the
 //! last part arrives. Registries that ignore ranges are read over the first connection alone.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use tokio::sync::Semaphore;
@@ -81,23 +82,23 @@ impl Repository {
     ) -> Result<()> {
         // The thread that listens ends early only with an error, which is found there.
         let _ = complete.send(parts.complete());
-        let Some(first) = parts.ranges.first().cloned() else { return Ok(()) };
+        let Some(first) = parts.cut.range(0) else { return Ok(()) };
         let mut first = Download::part(self, descriptor, first).await?;
         if first.take_whole() {
             parts.merge();
         }
         let (written, mut news) = tokio::sync::mpsc::channel(64);
-        let next = Arc::new(AtomicUsize::new(1));
-        let ranges: Arc<[Range<u64>]> = parts.ranges.as_slice().into();
+        let next = Arc::new(AtomicU64::new(1));
         let writing = Arc::new(Semaphore::new(MAX_WRITES));
         let mut workers = JoinSet::new();
         let mut first = Some(first);
-        for _ in 0..self.client.settings().transfer.connections.clamp(1, ranges.len()) {
+        let connections = self.client.settings().transfer.connections.max(1);
+        for _ in 0..parts.cut.count().min(connections as u64) {
             let worker = Worker {
                 repository: self.clone(),
                 descriptor: descriptor.clone(),
                 target: target.clone(),
-                ranges: Arc::clone(&ranges),
+                cut: parts.cut,
                 next: Arc::clone(&next),
                 written: written.clone(),
                 writing: Arc::clone(&writing),
@@ -108,7 +109,7 @@ impl Repository {
         let result = loop {
             tokio::select! {
                 Some((part, bytes)) = news.recv() => {
-                    parts.written[part] += bytes;
+                    parts.add(part, bytes);
                     (target.progress)(bytes);
                     let _ = complete.send(parts.complete());
                 }
@@ -128,14 +129,35 @@ impl Repository {
     }
 }
 
-/// The parts of a download.
-struct Parts {
-    ranges: Vec<Range<u64>>,
-    /// Bytes written, by part.
-    written: Vec<u64>,
+/// The ranges that a download is cut into, by number. They are worked out, not kept: a manifest may promise any size.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    /// What was there already, in bytes.
     existing: u64,
+    size: u64,
+    part: u64,
+}
+
+impl Cut {
+    /// The range of a part, while there are some.
+    fn range(&self, part: u64) -> Option<Range<u64>> {
+        let start = self.existing.checked_add(part.checked_mul(self.part)?)?;
+        (start < self.size).then(|| start..start.saturating_add(self.part).min(self.size))
+    }
+
+    /// How many there are.
+    fn count(&self) -> u64 {
+        (self.size - self.existing).div_ceil(self.part)
+    }
+}
+
+/// How far the parts of a download are.
+struct Parts {
+    cut: Cut,
+    /// Bytes written, of parts that are not complete together with all before them.
+    written: BTreeMap<u64, u64>,
     /// Parts that are complete from the first one on.
-    done: usize,
+    done: u64,
 }
 
 impl Parts {
@@ -143,37 +165,30 @@ impl Parts {
         let transfer = &repository.client.settings().transfer;
         let left = descriptor.size - existing;
         let part = if left < transfer.parallel_from { left } else { transfer.part }.max(1);
-        let mut ranges = Vec::new();
-        let mut start = existing;
-        while start < descriptor.size {
-            let end = start.saturating_add(part).min(descriptor.size);
-            ranges.push(start..end);
-            start = end;
-        }
-        Self { written: vec![0; ranges.len()], ranges, existing, done: 0 }
+        let cut = Cut { existing, size: descriptor.size, part };
+        Self { cut, written: BTreeMap::new(), done: 0 }
     }
 
     /// One part only.
     fn merge(&mut self) {
-        let end = self.ranges.last().map_or(self.existing, |last| last.end);
-        self.ranges.clear();
-        self.ranges.push(self.existing..end);
-        self.written = vec![0];
+        self.cut.part = (self.cut.size - self.cut.existing).max(1);
+    }
+
+    fn add(&mut self, part: u64, bytes: u64) {
+        *self.written.entry(part).or_default() += bytes;
     }
 
     /// Up to where the file is complete, in bytes.
     fn complete(&mut self) -> u64 {
-        while self
-            .ranges
-            .get(self.done)
-            .is_some_and(|range| range.end - range.start == self.written[self.done])
-        {
+        while let Some(range) = self.cut.range(self.done) {
+            let written = self.written.get(&self.done).copied().unwrap_or(0);
+            if written < range.end - range.start {
+                return range.start + written;
+            }
+            self.written.remove(&self.done);
             self.done += 1;
         }
-        match self.ranges.get(self.done) {
-            Some(range) => range.start + self.written[self.done],
-            None => self.ranges.last().map_or(self.existing, |last| last.end),
-        }
+        self.cut.size.max(self.cut.existing)
     }
 }
 
@@ -182,10 +197,10 @@ struct Worker {
     repository: Repository,
     descriptor: Descriptor,
     target: FileTarget,
-    ranges: Arc<[Range<u64>]>,
+    cut: Cut,
     /// The next part nobody has begun.
-    next: Arc<AtomicUsize>,
-    written: tokio::sync::mpsc::Sender<(usize, u64)>,
+    next: Arc<AtomicU64>,
+    written: tokio::sync::mpsc::Sender<(u64, u64)>,
     /// Held by each write until it has ended.
     writing: Arc<Semaphore>,
 }
@@ -197,14 +212,14 @@ impl Worker {
         }
         loop {
             let part = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(range) = self.ranges.get(part).cloned() else { return Ok(()) };
+            let Some(range) = self.cut.range(part) else { return Ok(()) };
             let download = Download::part(&self.repository, &self.descriptor, range).await?;
             self.part(part, download).await?;
         }
     }
 
-    async fn part(&self, part: usize, mut download: Download) -> Result<()> {
-        let mut at = self.ranges[part].start;
+    async fn part(&self, part: u64, mut download: Download) -> Result<()> {
+        let mut at = self.cut.existing + part * self.cut.part;
         let mut gathered = Vec::with_capacity(WRITE);
         loop {
             let piece = download.next().await?;

@@ -72,7 +72,7 @@ impl Client {
     /// With credentials as the registry wants them.
     async fn authorized(&self, endpoint: &Endpoint, call: &mut Call) -> Result<Answer, Failure> {
         let first = self.auth().known(self, endpoint, &call.scopes).await?;
-        let answer = self.follow(endpoint, call, first.as_ref()).await?;
+        let answer = not_challenged_elsewhere(self.follow(endpoint, call, first.as_ref()).await?)?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -81,7 +81,7 @@ impl Client {
         // A stream cannot be sent again; who sends it again finds the new token waiting.
         let Some(second) = second.filter(|_| call.is_replayable()) else { return Ok(answer) };
         answer.discard().await;
-        self.follow(endpoint, call, Some(&second)).await
+        not_challenged_elsewhere(self.follow(endpoint, call, Some(&second)).await?)
     }
 
     /// Through its redirects.
@@ -189,8 +189,11 @@ impl Client {
                 return Err(Failure { error: request_error(reason), kind });
             }
         };
-        self.learn_answered(host);
         let mut answer = Answer::new(method, call.url.clone(), response, self.settings().stall_timeout);
+        if !to_registry {
+            answer = answer.from_elsewhere(host.clone());
+        }
+        self.learn_answered(host);
         if watched {
             let body = answer.excerpt().await;
             let headers = shown_headers(answer.headers(), self.secret_headers());
@@ -228,6 +231,19 @@ impl Client {
                 self.settings().observer.warning(endpoint.host(), &text);
             }
         }
+    }
+}
+
+/// A host that the registry redirects to may not ask for credentials: ours are for the registry.
+fn not_challenged_elsewhere(answer: Answer) -> Result<Answer, Failure> {
+    match answer.elsewhere() {
+        Some(host) if answer.status() == StatusCode::UNAUTHORIZED => {
+            let reason = format!(
+                "it redirects to {host}, which asks for credentials; they are for the registry alone"
+            );
+            Err(answer.protocol_error()(reason).into())
+        }
+        _ => Ok(answer),
     }
 }
 

@@ -69,7 +69,7 @@ impl Repository {
     }
 
     /// The registry has the referrers API.
-    async fn has_api(&self) -> Result<bool> {
+    pub(super) async fn has_api(&self) -> Result<bool> {
         match (self.client.settings().referrers, self.known_api()) {
             (ReferrersMode::Tag, _) => Ok(false),
             (ReferrersMode::Api, _) => Ok(true),

@@ -212,6 +212,14 @@ impl Push for Repository {
         self.push_while_hashing(blob.clone(), reporter).await.map(Some)
     }
 
+    async fn records_referrers(&self) -> Result<bool> {
+        self.has_api().await
+    }
+
+    async fn record(&self, manifest: &Manifest) -> Result<()> {
+        self.record_referrer(manifest, false).await
+    }
+
     async fn mount(&self, descriptor: &Descriptor, from: &str) -> Result<bool> {
         self.mount_blob(&descriptor.digest, from).await
     }

@@ -232,6 +232,30 @@ async fn credentials_and_headers_of_ours_stay_with_the_registry() {
 }
 
 #[tokio::test]
+async fn who_is_redirected_to_gets_no_answer_to_a_challenge() {
+    for challenge in ["Basic realm=x", r#"Bearer realm="http://HOST/token",service="s""#] {
+        let elsewhere = Server::start(move |seen| {
+            let challenge = challenge.replace("HOST", seen.header("host").expect("a host"));
+            Reply::new(401).header("www-authenticate", challenge)
+        })
+        .await;
+        let thief = elsewhere.address;
+        let server = Server::start(move |seen| match seen.header("authorization") {
+            None => Reply::new(401).header("www-authenticate", "Basic realm=x"),
+            Some(_) => Reply::new(307).header("location", format!("http://{thief}/blob")),
+        })
+        .await;
+        let blob = Descriptor::of("text/plain", b"hello");
+        let repository = server.repository(with(Credential::password("u", "p")));
+        let error = fetch_all(&repository, &blob, 10).await.expect_err("refused");
+        assert!(error.to_string().contains(&format!("redirects to {thief}, which asks for cred")), "{error}");
+        let foreign = elsewhere.seen();
+        assert_eq!(foreign.len(), 1, "{:?}", foreign.iter().map(Seen::line).collect::<Vec<_>>());
+        assert!(foreign[0].header("authorization").is_none());
+    }
+}
+
+#[tokio::test]
 async fn secrets_of_a_token_request_do_not_follow_a_redirect() {
     let elsewhere = Server::start(|_| Reply::json(200, &json!({ "token": "x" }))).await;
     let thief = elsewhere.address;

@@ -287,3 +287,17 @@ async fn files_arrive_in_parts_and_only_when_right() {
         assert_eq!(names, 1, "nothing unfinished is left");
     }
 }
+
+#[tokio::test]
+async fn a_descriptor_may_promise_any_size() {
+    let bytes = content(30_000);
+    for size in [1 << 40, u64::MAX / 2, u64::MAX] {
+        let body = bytes.clone();
+        let server = Server::start(move |seen| Reply::ranged(seen, &body)).await;
+        let target = Target::new(&[]);
+        let promised = Descriptor { size, ..blob(&bytes) };
+        let error = server.repository(in_parts()).fetch_to_file(&promised, &target.file).await;
+        let error = error.expect_err("there is less");
+        assert!(matches!(error, Error::SizeMismatch { .. } | Error::Protocol { .. }), "{error}");
+    }
+}

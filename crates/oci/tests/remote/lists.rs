@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use tidewaiter_oci::content::{Content, Delete as _, Predecessors as _, Push as _, Tag as _};
+use tidewaiter_oci::copy::{Copier, CopyOptions, ReferrerFilter};
+use tidewaiter_oci::memory::Memory;
 use tidewaiter_oci::remote::{ReferrersMode, Settings};
 use tidewaiter_oci::{Descriptor, Digest, Error, Manifest, media_type};
 
@@ -190,6 +192,34 @@ async fn a_fallback_index_survives_other_clients() {
     assert_eq!(found[0].annotation("name"), Some("a"));
     let writes = server.lines().iter().filter(|line| line.starts_with("PUT /v2/a/manifests/sha256-")).count();
     assert_eq!(writes, 3);
+}
+
+#[tokio::test]
+async fn what_is_there_without_being_listed_is_listed_by_the_next_copy() {
+    let (server, store) = store(Store::default()).await;
+    let subject = artifact("subject", &referrer("none").plain());
+    let manifest = artifact("a", &subject.descriptor.plain());
+    let source = Memory::default();
+    for manifest in [&subject, &manifest] {
+        let config = Descriptor::of("application/x", b"{}");
+        source.push(&config, Content::Bytes("{}".into())).await.expect("pushed");
+        source.push(&manifest.descriptor, Content::Bytes(manifest.bytes.clone())).await.expect("pushed");
+        // As a push leaves it that ended before it was recorded.
+        let stored = (manifest.digest().to_string(), manifest.bytes.clone());
+        store.lock().expect("unbroken").manifests.extend([stored]);
+    }
+    let repository = server.repository(impatient());
+    assert!(repository.referrers(&subject.descriptor, None).await.expect("a list").is_empty());
+    for root in [manifest.digest(), subject.digest()] {
+        let options = CopyOptions { referrers: Some(ReferrerFilter::default()), ..CopyOptions::default() };
+        let destination = Arc::new(repository.clone());
+        let copier = Copier::new(Arc::new(source.clone()), destination, options, Arc::new(()));
+        copier.copy(root.as_str(), &[]).await.expect("copied");
+        let found = repository.referrers(&subject.descriptor, None).await.expect("a list");
+        assert_eq!(found.iter().map(|found| &found.digest).collect::<Vec<_>>(), [manifest.digest()]);
+        let tag = subject.digest().as_str().replace(':', "-");
+        store.lock().expect("unbroken").manifests.remove(&tag);
+    }
 }
 
 #[tokio::test]

@@ -161,6 +161,7 @@ async fn push(
         Err(error) => return Err(error),
     };
     if present {
+        store.record(manifest).await?;
         status.report(&manifest.descriptor, Event::Exists);
         return Ok(());
     }
