@@ -131,7 +131,7 @@ impl Answer {
     }
 
     /// Another host gave it, which the registry pointed at.
-    pub(super) fn from_elsewhere(self, host: String) -> Self {
+    pub(super) fn given_by(self, host: String) -> Self {
         Self { elsewhere: Some(host), ..self }
     }
 

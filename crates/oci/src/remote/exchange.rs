@@ -191,7 +191,7 @@ impl Client {
         };
         let mut answer = Answer::new(method, call.url.clone(), response, self.settings().stall_timeout);
         if !to_registry {
-            answer = answer.from_elsewhere(host.clone());
+            answer = answer.given_by(host.clone());
         }
         self.learn_answered(host);
         if watched {

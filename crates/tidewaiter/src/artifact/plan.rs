@@ -7,11 +7,15 @@ use tidewaiter_oci::copy::{Event, Reporter as _};
 use tidewaiter_oci::pack::empty_json;
 use tidewaiter_oci::{Descriptor, Digest, Manifest, Result, View};
 
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::status::{Status, TITLE};
 use crate::artifact::failure::{Failure, Outcome};
 
 /// Manifests looked into at the most: indexes may list indexes without end.
 const MAX_MANIFESTS: usize = 10_000;
+
+/// Names shown at the most, when one was asked for that is not there.
+const MAX_NAMES: usize = 20;
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -33,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) manifests: Vec<Descriptor>,
     /// A layer has no title and cannot be pulled as a file.
     pub(crate) skipped_unnamed: bool,
+    /// Names of files that are there and were not asked for.
+    others: BTreeSet<String>,
 }
 
 impl Plan {
@@ -46,6 +52,39 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// A name that was asked for has to be there, and of names with wildcards at least one.
+    pub(crate) fn check_patterns(&self, wanted: &Wanted) -> Outcome {
+        let found = |pattern: &String| {
+            let title =
+                |file: &Descriptor| file.annotation(TITLE).is_some_and(|title| matches(pattern, title));
+            self.files.iter().any(title)
+        };
+        let missing: Vec<&String> = wanted.patterns.iter().filter(|pattern| !found(pattern)).collect();
+        let names_one = |pattern: &&String| !pattern.contains(['*', '?']);
+        if !missing.iter().any(names_one) && (missing.is_empty() || missing.len() < wanted.patterns.len()) {
+            return Ok(());
+        }
+        let quoted: Vec<String> = missing.iter().map(|pattern| tidewaiter_cobra::quote(pattern)).collect();
+        let failure = Failure::new(format!("no file is named {}", quoted.join(" or ")));
+        Err(match self.names().as_str() {
+            "" => failure.advice("The artifact has no files with names"),
+            names => {
+                failure.advice(format!("There are: {names}. A directory is one of them, and pulled whole"))
+            }
+        })
+    }
+
+    /// Names of all files, of many only the first.
+    pub(crate) fn names(&self) -> String {
+        let chosen = self.files.iter().filter_map(|file| file.annotation(TITLE));
+        let names: BTreeSet<&str> = chosen.chain(self.others.iter().map(String::as_str)).collect();
+        let shown: Vec<String> = names.iter().copied().take(MAX_NAMES).map(one_line).collect();
+        match names.len() - shown.len() {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
     }
 
     /// Adds a part of a manifest: a file with a title, or nothing.
@@ -62,7 +101,9 @@ impl Plan {
             wanted.patterns.is_empty() || wanted.patterns.iter().any(|pattern| matches(pattern, title));
         let is_known =
             self.files.iter().any(|file| file.digest == part.digest && file.annotation(TITLE) == Some(title));
-        if is_wanted && !is_known {
+        if !is_wanted {
+            self.others.insert(title.to_owned());
+        } else if !is_known {
             self.files.push(part);
         }
     }

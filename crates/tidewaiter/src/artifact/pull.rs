@@ -114,6 +114,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     };
     let root_descriptor = root.descriptor.clone();
     let plan = plan::make(&*source, root, &wanted, &status).await.map_err(blame)?;
+    plan.check_patterns(&wanted)?;
     if to_stdout {
         return write_to_stdout(session, &target, &*source, &plan).await;
     }
@@ -225,11 +226,11 @@ async fn write_to_stdout(
     plan: &Plan,
 ) -> Outcome {
     let [file] = plan.files.as_slice() else {
-        let names: Vec<String> =
-            plan.files.iter().filter_map(|file| file.annotation(TITLE)).map(one_line).collect();
-        let message = format!("`--output -` writes one file, but {} are to be pulled", names.len());
-        return Err(Failure::new(message)
-            .advice(format!("Choose one with --include. There are: {}", names.join(", "))));
+        let message = format!("`--output -` writes one file, but {} are to be pulled", plan.files.len());
+        return Err(match plan.names().as_str() {
+            "" => Failure::new(message),
+            names => Failure::new(message).advice(format!("Choose one with --include. There are: {names}")),
+        });
     };
     let mut reader = source.fetch(file).await.map_err(|error| target.blame(session, error))?;
     let mut buffer = vec![0; CHUNK];

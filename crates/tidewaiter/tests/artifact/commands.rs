@@ -103,6 +103,24 @@ fn standard_input_becomes_a_file_and_a_file_standard_output() {
 }
 
 #[test]
+fn files_that_are_asked_for_must_be_there() {
+    let scene = Scene::new();
+    scene.ok("push R/inc:1 readme.md details");
+    let refused = |line: &str, named: &str| {
+        let there = "There are: details, readme.md. A directory is one of them, and pulled whole";
+        let run = scene.oras.run(&scene.line(line));
+        let expected = format!("Error: no file is named {named}\n{there}\n");
+        assert!(run.code == 1 && run.stderr.ends_with(&expected), "{line}: {}", run.stderr);
+    };
+    refused("pull -o out --include nope R/inc:1", "\"nope\"");
+    refused("pull -o - --include nope R/inc:1", "\"nope\"");
+    refused("pull -o out --include details/* R/inc:1", "\"details/*\"");
+    refused("pull -o out --include *.md --include nope R/inc:1", "\"nope\"");
+    assert!(!scene.oras.work().join("out").exists(), "nothing is made");
+    scene.ok("pull -o out --include *.md --include *.sig R/inc:1");
+}
+
+#[test]
 fn large_files_are_told_of_like_small_ones() {
     let scene = Scene::new();
     let large: String = (0..3_000_000).map(|number| format!("{number:07}\n")).collect();
