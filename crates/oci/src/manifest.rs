@@ -173,6 +173,10 @@ impl Manifest {
             let media_type = media_type.to_owned();
             move |source| InvalidManifest::Json { media_type, source }
         };
+        // JSON is UTF-8, also where no field is read.
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            return Err(json(given.unwrap_or("unknown"))(serde::de::Error::custom(error)));
+        }
         let probe: Probe = serde_json::from_slice(&bytes).map_err(json(given.unwrap_or("unknown")))?;
         let media_type = match (given.filter(|given| media_type::is_manifest(given)), probe.media_type) {
             (Some(given), Some(stated)) if stated != given => {
@@ -290,5 +294,8 @@ mod tests {
         for text in ["", "{", "[]", "{}", r#"{"schemaVersion":1}"#] {
             assert!(Manifest::parse(Bytes::from_static(text.as_bytes()), None).is_err(), "{text}");
         }
+        let latin = [EMPTY_INDEX.trim_end_matches('}').as_bytes(), b",\"x\":\"\xff\"}"].concat();
+        let error = Manifest::parse(Bytes::from(latin), None).expect_err("not UTF-8");
+        assert!(matches!(error, InvalidManifest::Json { .. }), "{error}");
     }
 }

@@ -13,6 +13,8 @@ use crate::registry::Shared;
 
 /// An object that no blob is kept in may be of an upload that is being finished: it stays at least this long.
 const OBJECT_GRACE: Duration = Duration::from_secs(3600);
+/// How long after a client asked for a blob it may ask again without that being noted.
+pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(3600);
 /// Objects that are held against the database at once.
 const OBJECT_BATCH: usize = 500;
 
@@ -44,11 +46,13 @@ pub struct Collected {
 pub(crate) async fn collect(shared: &Shared, options: CollectOptions) -> Result<Collected> {
     let now = shared.now();
     let grace = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    let cutoff = now.saturating_sub(grace(shared.options.grace));
+    // What a client asked for is noted now and then only.
+    let noted = if shared.options.grace.is_zero() { Duration::ZERO } else { SEEN_EVERY };
+    let cutoff = now.saturating_sub(grace(shared.options.grace.saturating_add(noted)));
     let mut collected = Collected::default();
     let mut collection = shared.metadata.collection(options.dry_run, cutoff, now).await?;
     if options.untagged {
-        collected.manifests = collection.untagged_manifests(shared.options.delete_referrers).await?;
+        collected.manifests = collection.untagged_manifests(shared.options.cascades()).await?;
     }
     collected.links = collection.links().await?;
     let mut last = String::new();

@@ -53,10 +53,14 @@ pub(crate) struct Call {
 
 impl Call {
     /// Finds out who sends it, and refuses what they may not do before anything is looked up.
-    async fn admit(shared: Arc<Shared>, parts: request::Parts, need: &Need) -> Result<Self, ApiError> {
-        let caller = shared.access.admit(&parts, need).await?;
+    async fn admit(
+        shared: Arc<Shared>,
+        parts: request::Parts,
+        need: impl FnOnce(&[(String, String)]) -> Need,
+    ) -> Result<Self, ApiError> {
         let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes());
-        let query = query.into_owned().collect();
+        let query: Vec<_> = query.into_owned().collect();
+        let caller = shared.access.admit(&parts, &need(&query)).await?;
         Ok(Self { shared, method: parts.method, headers: parts.headers, caller, query })
     }
 
@@ -90,10 +94,12 @@ impl Call {
     /// The size of a page that the client asks for with `n`.
     pub(crate) fn page_size(&self) -> Result<Option<u32>, ApiError> {
         let Some(text) = self.query("n") else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             let message = format!("n={text} is not a number of entries");
-            ApiError::new(StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", message)
-        })
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", message));
+        }
+        // Whatever is more than there is means all.
+        Ok(Some(text.parse().unwrap_or(u32::MAX)))
     }
 
     fn is_read(&self) -> bool {
@@ -121,11 +127,14 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiRes
     let method = parts.method.clone();
     let version = parts.version;
     let expects_leave = parts.headers.contains_key(header::EXPECT);
-    let route = Route::parse(parts.uri.path().trim_start_matches("/v2").trim_start_matches('/'));
+    // Once only: repositories may be called `v2ray/core`.
+    let path = parts.uri.path();
+    let path = path.strip_prefix("/v2").map_or(path, |rest| rest.strip_prefix('/').unwrap_or(rest));
+    let route = Route::parse(path);
     let mut user = None;
     let answer = async {
         let route = route?.ok_or_else(ApiError::not_found)?;
-        let call = Call::admit(shared, parts, &need(&route, &method)).await?;
+        let call = Call::admit(shared, parts, |query| need(&route, &method, query)).await?;
         user = call.caller.name().map(str::to_owned);
         handle(&call, &mut body, route).await
     }
@@ -161,12 +170,16 @@ async fn drain(body: &mut Body) {
 }
 
 /// What somebody must be allowed to be answered.
-fn need(route: &Route, method: &Method) -> Need {
+fn need(route: &Route, method: &Method, query: &[(String, String)]) -> Need {
     let (name, right) = match (route, method) {
         (Route::Ping | Route::Extensions, _) => return Need::Introduction,
         (Route::Catalog, _) => return Need::Listing,
         (Route::Tags(name), _) => (name, Right::MetadataRead),
         (Route::Referrers(name, _), _) => (name, Right::ContentRead),
+        (Route::Uploads(name), &Method::POST) if mount_source(query).is_some_and(|from| from != *name) => {
+            let from = mount_source(query).unwrap_or_else(|| name.clone());
+            return Need::Mount { into: name.clone(), from };
+        }
         // An upload that somebody cancels is their own; its status is nobody else's business.
         (Route::Uploads(name) | Route::Upload(name, _), _) => (name, Right::ContentWrite),
         (Route::Manifest(name, _) | Route::Blob(name, _), &Method::GET | &Method::HEAD) => {
@@ -176,6 +189,12 @@ fn need(route: &Route, method: &Method) -> Need {
         (Route::Manifest(name, _) | Route::Blob(name, _), _) => (name, Right::ContentWrite),
     };
     Need::Repository(name.clone(), right)
+}
+
+/// The repository that a blob is to be mounted from.
+fn mount_source(query: &[(String, String)]) -> Option<tidewaiter_oci::RepositoryName> {
+    let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    value("mount").and(value("from"))?.parse().ok()
 }
 
 async fn handle(call: &Call, body: &mut Body, route: Route) -> Answer {

@@ -76,8 +76,8 @@ pub struct Options {
     pub referrers: bool,
     /// Deleting a manifest deletes what refers to it.
     pub delete_referrers: bool,
-    /// An index may be pushed before all the manifests it lists.
-    pub sparse_indexes: bool,
+    /// Manifests may be pushed without all that they name: parts of an image for many platforms, for example.
+    pub sparse: bool,
     /// Unfinished uploads at one time, over all clients; more get 429.
     pub max_uploads: usize,
     /// An upload that nothing was added to for this long is dropped.
@@ -95,6 +95,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Deleting a manifest deletes what refers to it. A registry without the referrers API knows of no referrers.
+    pub(crate) fn cascades(&self) -> bool {
+        self.delete_referrers && self.referrers
+    }
+
     /// The defaults: no access control, everything allowed, referrers on.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
@@ -108,7 +113,7 @@ impl Options {
             deletes: true,
             referrers: true,
             delete_referrers: true,
-            sparse_indexes: false,
+            sparse: false,
             max_uploads: 10_000,
             upload_patience: Duration::from_secs(3600),
             cache_bytes: 16 * 1024 * 1024,

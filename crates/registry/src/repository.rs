@@ -13,6 +13,8 @@ use crate::registry::Shared;
 
 /// Referrers are read this many at a time.
 const PAGE: u32 = 1000;
+/// Bytes of them that are read at a time.
+const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A repository of the registry in this process.
 #[derive(Debug, Clone)]
@@ -102,7 +104,7 @@ impl Predecessors for Repository {
             artifact_type,
             after: None,
             limit: PAGE,
-            bytes: usize::MAX,
+            bytes: PAGE_BYTES,
         };
         let mut descriptors = Vec::new();
         loop {

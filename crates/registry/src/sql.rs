@@ -82,20 +82,30 @@ tidewaiter_db::statements! {
         DELETE FROM registry_contents WHERE digest = $1
         AND NOT EXISTS (SELECT 1 FROM registry_manifests WHERE digest = $1)";
     DIGESTS_OF_REFERRERS = "
-        SELECT digest FROM registry_manifests WHERE repository_id = $1 AND subject = $2 ORDER BY digest";
+        SELECT digest FROM registry_manifests WHERE repository_id = $1 AND subject = $2
+        ORDER BY created_at, digest";
 
-    // Referrers, oldest first.
+    // Referrers, oldest first: first how large they are, so that no more are read than fit on a page.
     REFERRERS = "
-        SELECT m.referrer, m.created_at, m.digest FROM registry_repositories AS r
+        SELECT LENGTH(m.referrer), m.created_at, m.digest FROM registry_repositories AS r
         JOIN registry_manifests AS m ON m.repository_id = r.id AND m.subject = $2
         WHERE r.name = $1 AND (m.created_at > $3 OR (m.created_at = $3 AND m.digest > $4))
         ORDER BY m.created_at, m.digest LIMIT $5";
     REFERRERS_OF_TYPE = "
-        SELECT m.referrer, m.created_at, m.digest FROM registry_repositories AS r
+        SELECT LENGTH(m.referrer), m.created_at, m.digest FROM registry_repositories AS r
         JOIN registry_manifests AS m ON m.repository_id = r.id AND m.subject = $2
         WHERE r.name = $1 AND (m.created_at > $3 OR (m.created_at = $3 AND m.digest > $4))
             AND m.artifact_type = $6
         ORDER BY m.created_at, m.digest LIMIT $5";
+    REFERRER_DESCRIPTORS = sqlite "
+        SELECT m.referrer FROM registry_repositories AS r JOIN registry_manifests AS m ON m.repository_id = r.id
+        WHERE r.name = $1 AND m.digest IN (SELECT value FROM json_each($2)) AND m.referrer IS NOT NULL
+        ORDER BY m.created_at, m.digest",
+    postgres "
+        SELECT m.referrer FROM registry_repositories AS r JOIN registry_manifests AS m ON m.repository_id = r.id
+        WHERE r.name = $1 AND m.digest IN (SELECT value FROM json_array_elements_text(CAST($2 AS json)) AS value)
+            AND m.referrer IS NOT NULL
+        ORDER BY m.created_at, m.digest";
 
     // Tags.
     SET_TAG = "

@@ -132,11 +132,13 @@ fn throttled(wait: Duration) -> ApiError {
 
 /// What was asked for, as registries list it.
 fn detail(scope: &str) -> serde_json::Value {
-    let mut parts = scope.splitn(2, ':');
-    let kind = parts.next().unwrap_or("");
-    let (name, actions) = parts.next().and_then(|rest| rest.rsplit_once(':')).unwrap_or(("", ""));
-    let entry = |action| json!({ "Type": kind, "Name": name, "Action": action });
-    actions.split(',').map(entry).collect()
+    let entries = |scope: &str| {
+        let (kind, rest) = scope.split_once(':').unwrap_or((scope, ""));
+        let (name, actions) = rest.rsplit_once(':').unwrap_or(("", ""));
+        let entry = |action| json!({ "Type": kind, "Name": name, "Action": action });
+        actions.split(',').map(entry).collect::<Vec<_>>()
+    };
+    scope.split(' ').flat_map(entries).collect()
 }
 
 #[cfg(test)]
@@ -178,7 +180,8 @@ mod tests {
 
     #[test]
     fn details_name_every_action() {
-        let detail = detail("repository:a/b:pull,push");
+        let detail = detail("repository:a/b:pull,push repository:c:pull");
         assert_eq!(detail[1], json!({"Type": "repository", "Name": "a/b", "Action": "push"}));
+        assert_eq!(detail[2], json!({"Type": "repository", "Name": "c", "Action": "pull"}));
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Need {
     Listing,
     /// A right on a repository.
     Repository(RepositoryName, Right),
+    /// To push into a repository, and to read the one that a blob is to be mounted from.
+    Mount { into: RepositoryName, from: RepositoryName },
 }
 
 impl Need {
@@ -49,6 +51,10 @@ impl Need {
             Self::Introduction | Self::Account => None,
             Self::Listing => Some(CATALOG_SCOPE.to_owned()),
             Self::Repository(name, right) => Some(scope_for(name.as_str(), *right)),
+            Self::Mount { into, from } => {
+                let into = scope_for(into.as_str(), Right::ContentWrite);
+                Some(format!("{into} {}", scope_for(from.as_str(), Right::ContentRead)))
+            }
         }
     }
 }
@@ -135,6 +141,12 @@ impl Access {
             Need::Listing => (caller.may_list(), caller.could_list()),
             Need::Repository(name, right) => {
                 (caller.may(name.as_str(), *right), caller.could(name.as_str(), *right))
+            }
+            Need::Mount { into, from } => {
+                let (read, write) = (Right::ContentRead, Right::ContentWrite);
+                // Who may not read the source at all is not refused: they upload what they cannot mount.
+                let reads = caller.may(from.as_str(), read) || !caller.could(from.as_str(), read);
+                (caller.may(into.as_str(), write) && reads, caller.could(into.as_str(), write))
             }
         };
         match scope {

@@ -83,11 +83,11 @@ impl Resource {
 /// Everything under `/acr/v1/`
 pub(super) async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiResponse {
     let (parts, _) = request.into_parts();
-    let resource = Resource::parse(parts.uri.path().trim_start_matches("/acr/v1/"));
+    let resource = Resource::parse(parts.uri.path().strip_prefix("/acr/v1/").unwrap_or_default());
     let answer = async {
         let resource = resource?;
         let need = resource.need(&parts.method);
-        let call = Call::admit(shared, parts, &need).await?;
+        let call = Call::admit(shared, parts, |_| need).await?;
         match call.method {
             Method::GET | Method::HEAD => read(&call, &resource).await,
             Method::DELETE => delete(&call, &resource).await,
@@ -219,7 +219,7 @@ async fn delete(call: &Call, resource: &Resource) -> Answer {
             Ok(json_response(StatusCode::ACCEPTED, &value))
         }
         Resource::Manifest(name, digest) => {
-            let cascade = shared.options.delete_referrers;
+            let cascade = shared.options.cascades();
             match metadata.delete(name, digest, cascade, Some(&origin), now).await? {
                 0 => Err(ApiError::manifest_unknown(name, digest.as_str())),
                 _ => Ok(empty(StatusCode::ACCEPTED)),

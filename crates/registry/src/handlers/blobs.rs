@@ -8,6 +8,7 @@ use tidewaiter_oci::{Digest, RepositoryName, media_type};
 
 use super::{Answer, Call, check_deletes, is_known};
 use crate::blobs::Content;
+use crate::collect::SEEN_EVERY;
 use crate::error::ErrorKind;
 use crate::metadata::BlobRecord;
 use crate::response::{ApiError, ApiResponse, DOCKER_CONTENT_DIGEST, empty, set, with_body};
@@ -44,7 +45,7 @@ pub(super) async fn get(call: &Call, name: &RepositoryName, digest: &Digest) -> 
 }
 
 /// `HEAD …/blobs/<digest>`. A client that is told that the blob is there will not send it: so its file is looked
-/// for, and the blob's grace period starts anew when half of it is over.
+/// for, and the blob's grace period starts anew.
 pub(super) async fn head(call: &Call, name: &RepositoryName, digest: &Digest) -> Answer {
     let shared = &call.shared;
     let unknown = || ApiError::blob_unknown(digest);
@@ -54,8 +55,8 @@ pub(super) async fn head(call: &Call, name: &RepositoryName, digest: &Digest) ->
         return Err(unknown());
     }
     let now = shared.now();
-    let half_grace = i64::try_from(shared.options.grace.as_micros() / 2).unwrap_or(i64::MAX);
-    if blob.seen_at < now.saturating_sub(half_grace) && !shared.options.read_only {
+    let noted = i64::try_from(SEEN_EVERY.as_micros()).unwrap_or(i64::MAX);
+    if blob.seen_at < now.saturating_sub(noted) && !shared.options.read_only {
         shared.metadata.blob_seen(&blob, digest, now).await?;
     }
     let mut response = described(with_body(StatusCode::OK, media_type::OCTET_STREAM, Body::empty()), digest);

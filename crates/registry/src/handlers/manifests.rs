@@ -58,7 +58,7 @@ pub(super) async fn put(call: &Call, body: &mut Body, name: &RepositoryName, tar
         manifest: &manifest,
         tags: &tags,
         runs_on: platform(call, name, &manifest).await?,
-        sparse: call.shared.options.sparse_indexes,
+        sparse: call.shared.options.sparse,
         origin: Some(&origin),
         now: call.shared.now(),
     };
@@ -95,7 +95,7 @@ pub(super) async fn delete(call: &Call, name: &RepositoryName, target: Target) -
     let found = match &target {
         Target::Tag(tag) => shared.metadata.untag(name, tag, Some(&origin), shared.now()).await?,
         Target::Digest(digest) => {
-            let cascade = shared.options.delete_referrers;
+            let cascade = shared.options.cascades();
             shared.metadata.delete(name, digest, cascade, Some(&origin), shared.now()).await? > 0
         }
     };
@@ -169,6 +169,14 @@ fn parse(call: &Call, target: &Target, bytes: Bytes) -> Result<Manifest, ApiErro
             return Err(ApiError::digest_mismatch(digest, manifest.digest()));
         }
         _ => {}
+    }
+    let version = match &manifest.view {
+        View::Image(image) => Some(image.schema_version),
+        View::Index(index) => Some(index.schema_version),
+        View::Artifact(_) => None,
+    };
+    if let Some(version) = version.filter(|version| *version != 2) {
+        return Err(invalid(format!("schemaVersion is {version}; manifests of this type have 2")));
     }
     let mut types = manifest.successors().into_iter().map(|next| next.media_type.as_str());
     if types.any(|text| text.contains('\0'))

@@ -11,7 +11,7 @@ use crate::response::{ApiError, query_value, set, set_next, with_body};
 /// Descriptors of a page when the client does not say how many it wants.
 const PAGE: u32 = 1000;
 /// Most bytes of a page: clients read no larger index.
-const PAGE_BYTES: usize = 3 * 1024 * 1024;
+const PAGE_BYTES: u64 = 3 * 1024 * 1024;
 /// Says that the list was filtered.
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 

@@ -25,7 +25,7 @@ pub(crate) struct PushRequest<'a> {
     pub(crate) tags: &'a [TagName],
     /// What the image runs on, from its configuration.
     pub(crate) runs_on: Option<(String, String)>,
-    /// An index may name manifests that are not there.
+    /// It may name content that is not there.
     pub(crate) sparse: bool,
     pub(crate) origin: Option<&'a Origin>,
     pub(crate) now: i64,
@@ -201,10 +201,12 @@ async fn delete_one(
 /// Digests that the manifest names and the repository does not hold. Layers that registries need not hold, and
 /// the subject, are not asked for.
 async fn missing_content(tx: &mut Tx, repository: i64, request: &PushRequest<'_>) -> Result<Vec<String>> {
-    let statement = match (&request.manifest.view, request.sparse) {
-        (View::Index(_), true) => return Ok(Vec::new()),
-        (View::Index(_), false) => sql::MISSING_MANIFESTS,
-        (View::Image(_) | View::Artifact(_), _) => sql::MISSING_BLOBS,
+    if request.sparse {
+        return Ok(Vec::new());
+    }
+    let statement = match &request.manifest.view {
+        View::Index(_) => sql::MISSING_MANIFESTS,
+        View::Image(_) | View::Artifact(_) => sql::MISSING_BLOBS,
     };
     let needed = request.manifest.successors().into_iter();
     let needed = needed.filter(|descriptor| !media_type::is_nondistributable(&descriptor.media_type));

@@ -3,7 +3,7 @@
 use tidewaiter_db::args;
 use tidewaiter_oci::{Digest, RepositoryName};
 
-use super::Metadata;
+use super::{Metadata, size};
 use crate::error::Result;
 use crate::sql;
 
@@ -24,7 +24,7 @@ pub(crate) struct ReferrerQuery<'a> {
     /// Most descriptors of a page.
     pub(crate) limit: u32,
     /// Most bytes of a page.
-    pub(crate) bytes: usize,
+    pub(crate) bytes: u64,
 }
 
 /// A page of referrers, oldest first.
@@ -57,19 +57,26 @@ impl Metadata {
         };
         let rows = self.db.fetch_all(statement, arguments).await?;
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let mut page = ReferrersPage { descriptors: Vec::with_capacity(rows.len()), next: None };
-        let mut bytes = 0;
+        let (mut digests, mut bytes) = (Vec::new(), 0);
         let mut last = None;
+        let mut next = None;
         for row in &rows {
-            let descriptor = row.bytes(0)?;
-            bytes += descriptor.len() + 1;
-            if page.descriptors.len() == limit || bytes > query.bytes && last.is_some() {
-                page.next = last;
-                return Ok(page);
+            bytes += size(row.i64(0)?) + 1;
+            if digests.len() == limit || (bytes > query.bytes && last.is_some()) {
+                next = last;
+                break;
             }
-            last = Some(ReferrerCursor { created_at: row.i64(1)?, digest: row.text(2)? });
-            page.descriptors.push(descriptor);
+            let digest = row.text(2)?;
+            digests.push(format!("\"{digest}\""));
+            last = Some(ReferrerCursor { created_at: row.i64(1)?, digest });
         }
-        Ok(page)
+        if digests.is_empty() {
+            return Ok(ReferrersPage { descriptors: Vec::new(), next: None });
+        }
+        let digests = format!("[{}]", digests.join(","));
+        let rows =
+            self.db.fetch_all(sql::REFERRER_DESCRIPTORS, args![query.repository.as_str(), digests]).await?;
+        let descriptors = rows.iter().map(|row| row.bytes(0)).collect::<Result<_, _>>()?;
+        Ok(ReferrersPage { descriptors, next })
     }
 }

@@ -302,7 +302,12 @@ async fn bearer_tokens_are_good_for_their_scopes() {
     let password = guarded
         .token(
             "ci",
-            &["repositories/a/content/read", "repositories/a/content/write", "repositories/a/metadata/read"],
+            &[
+                "repositories/a/content/read",
+                "repositories/a/content/write",
+                "repositories/a/metadata/read",
+                "repositories/c/content/read",
+            ],
         )
         .await;
     let ci = Some(("ci", password.as_str()));
@@ -317,6 +322,23 @@ async fn bearer_tokens_are_good_for_their_scopes() {
         challenge.ends_with(r#"scope="repository:a:pull,push",error="insufficient_scope""#),
         "{challenge}"
     );
+    // To mount, the token has to be good for the source, too, if its owner may read that.
+    guarded.image("c").await;
+    let blob = Digest::sha256(b"{}");
+    let mount = |from: &str| format!("/v2/a/blobs/uploads/?mount={blob}&from={from}");
+    let push = guarded.access_token(ci, "repository:a:pull,push").await;
+    let refused = guarded.bearer(Method::POST, &mount("c"), &push).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let challenge = header(&refused, "www-authenticate");
+    let both = r#"scope="repository:a:pull,push repository:c:pull",error="insufficient_scope""#;
+    assert!(challenge.ends_with(both), "{challenge}");
+    let stranger = guarded.send(Method::POST, &mount("c"), None).await;
+    let challenge = header(&stranger, "www-authenticate");
+    assert!(challenge.ends_with(r#"scope="repository:a:pull,push repository:c:pull""#), "{challenge}");
+    let uploads = guarded.bearer(Method::POST, &mount("b"), &push).await;
+    assert_eq!(uploads.status(), StatusCode::ACCEPTED, "what it may not read at all, it may upload");
+    let both = guarded.access_token(ci, "repository:a:pull,push&scope=repository:c:pull").await;
+    assert_eq!(guarded.bearer(Method::POST, &mount("c"), &both).await.status(), StatusCode::CREATED);
     // No token would do.
     let other = guarded.bearer(Method::GET, "/v2/b/manifests/v1", &token).await;
     assert_eq!(other.status(), StatusCode::FORBIDDEN);
@@ -325,7 +347,7 @@ async fn bearer_tokens_are_good_for_their_scopes() {
     let token = guarded.access_token(ci, "registry:catalog:*").await;
     let catalog: Value =
         guarded.bearer(Method::GET, "/v2/_catalog", &token).await.json().await.expect("JSON");
-    assert_eq!(catalog, json!({"repositories": ["a"]}));
+    assert_eq!(catalog, json!({"repositories": ["a", "c"]}));
     let broken = format!("{}x", &token[..token.len() - 1]);
     let response = guarded.bearer(Method::GET, "/v2/", &broken).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::server::{Hands, Server, header, options};
 use reqwest::{Method, StatusCode};
 use tidewaiter_oci::{Algorithm, Digest};
-use tidewaiter_registry::{CollectOptions, Collected, Options};
+use tidewaiter_registry::{BlobStore, CollectOptions, Collected, Options, Registry};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -51,7 +51,7 @@ async fn blobs_without_manifests_go_after_their_grace() {
     let path = format!("/v2/third/blobs/uploads/?mount={shared}&from=other");
     let mounted = server.request(Method::POST, &path).send().await.expect("sent");
     assert_eq!(mounted.status(), StatusCode::CREATED);
-    hands.pass(2 * HOUR);
+    hands.pass(3 * HOUR);
 
     let expected = Collected { links: 3, blobs: 1, bytes: 6, ..Collected::default() };
     assert_eq!(server.registry.collect(DRY).await.expect("collects"), expected);
@@ -68,6 +68,27 @@ async fn blobs_without_manifests_go_after_their_grace() {
         assert_eq!(status(&server, &path).await, StatusCode::NOT_FOUND);
     }
     assert_eq!(objects(&server).len(), 4);
+}
+
+#[tokio::test]
+async fn a_shorter_grace_by_hand_keeps_what_was_just_asked_for() {
+    let (server, hands) = start().await;
+    let asked = server.push_blob("app", Algorithm::Sha256, b"asked for").await;
+    let path = format!("/v2/app/blobs/{asked}");
+    hands.pass(12 * HOUR);
+    assert_eq!(status(&server, &path).await, StatusCode::OK);
+    hands.pass(HOUR / 2);
+    // Not noted again so soon.
+    assert_eq!(status(&server, &path).await, StatusCode::OK);
+    hands.pass(HOUR - Duration::from_secs(1));
+    let by_hand = async |grace: Duration| {
+        let blobs = BlobStore::local(server.temp.directory.path()).await.expect("a store");
+        let options = Options { clock: hands.clock(), grace, ..options() };
+        let registry = Registry::open(server.temp.db.clone(), blobs, options).await.expect("opens");
+        registry.collect(WET).await.expect("collects").blobs
+    };
+    assert_eq!(by_hand(HOUR).await, 0);
+    assert_eq!(by_hand(Duration::ZERO).await, 1, "nobody is pushing");
 }
 
 #[tokio::test]

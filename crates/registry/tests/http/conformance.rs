@@ -1,10 +1,11 @@
 //! What the public conformance program for distribution-spec exercises, version 1.1 and its development version,
 //! over HTTP, for both digest algorithms.
 
-use crate::server::{Server, artifact, code, header};
+use crate::server::{Server, artifact, code, header, options};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tidewaiter_oci::{Algorithm, Digest, media_type};
+use tidewaiter_registry::Options;
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 const REPOSITORY: &str = "conformance/repo1";
@@ -587,4 +588,73 @@ async fn other_methods_and_paths_are_refused() {
     let get =
         server.request(Method::GET, "/v2/a/manifests/b").header("If-None-Match", format!("\"{known}\""));
     assert_eq!(get.send().await.expect("sent").status(), StatusCode::NOT_MODIFIED);
+}
+
+#[tokio::test]
+async fn names_may_begin_like_the_path_of_the_api() {
+    let server = Server::start().await;
+    let plain = server.push_image("ray/core", "latest", b"plain").await;
+    let names = ["v2ray/core", "v2", "v2/v2", "v2/app", "v2/ray/core"];
+    for name in names {
+        let digest = server.push_image(name, "latest", name.as_bytes()).await;
+        let got = server.get(&format!("/v2/{name}/manifests/latest")).await;
+        assert_eq!(header(&got, "docker-content-digest"), digest.as_str(), "{name}");
+    }
+    let untouched = server.get("/v2/ray/core/manifests/latest").await;
+    assert_eq!(header(&untouched, "docker-content-digest"), plain.as_str());
+    let catalog: Value = server.get("/v2/_catalog").await.json().await.expect("JSON");
+    let mut expected = names.map(str::to_owned).to_vec();
+    expected.push("ray/core".to_owned());
+    expected.sort_unstable();
+    assert_eq!(catalog["repositories"], json!(expected));
+    assert_eq!(server.get("/v2//ray/core/tags/list").await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn manifests_that_are_not_what_the_specification_says_are_refused() {
+    let server = Server::start().await;
+    let manifest = server.image(REPOSITORY, Algorithm::Sha256, b"layer").await;
+    let text = String::from_utf8(manifest).expect("JSON");
+    let old = text.replace(r#""schemaVersion":2"#, r#""schemaVersion":1"#);
+    let mut latin = text.trim_end_matches('}').as_bytes().to_vec();
+    latin.extend_from_slice(b",\"x\":\"\xff\"}");
+    for wrong in [old.as_bytes(), &latin] {
+        let refused = server.put_manifest(REPOSITORY, "v1", wrong).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(code(refused).await, "MANIFEST_INVALID");
+    }
+    assert_eq!(server.put_manifest(REPOSITORY, "v1", text.as_bytes()).await.status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn partial_content_is_taken_where_that_is_wanted() {
+    let server = Server::start_with(Options { sparse: true, ..options() }).await;
+    let missing = artifact(&Digest::sha256(b"subject"), &Digest::sha256(b"missing"), "a/b", "note");
+    assert_eq!(server.put_manifest(REPOSITORY, "v1", &missing).await.status(), StatusCode::CREATED);
+    let usual = Server::start().await;
+    assert_eq!(usual.put_manifest(REPOSITORY, "v1", &missing).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn referrers_with_many_words_come_in_pages() {
+    let server = Server::start().await;
+    let subject = server.push_image(REPOSITORY, "v1", b"layer").await;
+    let words = "x".repeat(1_500_000);
+    let mut expected = Vec::new();
+    for number in 0..5 {
+        expected
+            .push(server.attach(REPOSITORY, &subject, "a/b", &format!("{number}{words}")).await.to_string());
+    }
+    let mut path = format!("/v2/{REPOSITORY}/referrers/{subject}");
+    let (mut found, mut pages) = (Vec::new(), 0);
+    while !path.is_empty() {
+        let page = server.get(&path).await;
+        let link = header(&page, "link");
+        path = link.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
+        let page: Value = page.json().await.expect("JSON");
+        let digests = page["manifests"].as_array().expect("a list").iter();
+        found.extend(digests.map(|entry| entry["digest"].as_str().expect("a digest").to_owned()));
+        pages += 1;
+    }
+    assert_eq!((found, pages), (expected, 5 - 2), "two fit on a page");
 }

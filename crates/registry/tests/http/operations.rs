@@ -56,6 +56,11 @@ async fn without_the_referrers_api_it_is_an_older_registry() {
     let path = format!("/v2/app/referrers/{subject}");
     assert_eq!(server.get(&path).await.status(), StatusCode::NOT_FOUND);
 
+    // It knows of no referrers, so none goes with its subject.
+    assert_eq!(server.delete(&format!("/v2/app/manifests/{subject}")).await.status(), StatusCode::ACCEPTED);
+    let left = server.head(&format!("/v2/app/manifests/{}", Digest::sha256(&attached))).await;
+    assert_eq!(left.status(), StatusCode::OK);
+
     // Switched on again, what was pushed meanwhile is there.
     let blobs = BlobStore::local(server.temp.directory.path()).await.expect("a store");
     let registry = Registry::open(server.temp.db.clone(), blobs, options()).await.expect("opens");

@@ -24,10 +24,14 @@ pub(crate) struct BehaviourArgs {
     /// When a manifest is deleted, keep the signatures, SBOMs and reports that refer to it
     #[arg(long)]
     keep_referrers: bool,
+    /// Take manifests without all the content that they name, such as an index with one of its images
+    #[arg(long)]
+    sparse: bool,
     /// How often garbage is collected, like `12h` or `never`
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_interval)]
     gc_every: Interval,
-    /// Keep what a client uploaded or asked for in this time before garbage is collected, like `90m`
+    /// Keep what a client uploaded or asked for in this time before garbage is collected, like `90m`, and up to
+    /// an hour longer; `0s` keeps nothing
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_time)]
     gc_grace: Duration,
     /// Collect manifests that have no tag and that no index lists, too
@@ -51,6 +55,7 @@ impl BehaviourArgs {
             deletes: !self.no_delete,
             referrers: !self.no_referrers,
             delete_referrers: !self.keep_referrers,
+            sparse: self.sparse,
             grace: self.gc_grace,
             collect_every: self.gc_every.0,
             collect: CollectOptions { dry_run: false, untagged: self.gc_untagged },

@@ -17,8 +17,8 @@ pub(crate) struct Args {
     /// Say what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
-    /// Keep what a client uploaded or asked for in this time before now, like `90m`. What it is about to push a
-    /// manifest for is garbage until then
+    /// Keep what a client uploaded or asked for in this time before now, like `90m`, and up to an hour longer. What
+    /// it is about to push a manifest for is garbage until then; `0s`, while nobody pushes, keeps nothing
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_time)]
     grace: Duration,
     /// Delete manifests that have no tag and that no index lists, too
@@ -42,7 +42,15 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     };
     let registry = args.data.open_registry(options).await?;
     let collect = CollectOptions { dry_run: args.dry_run, untagged: args.untagged };
-    let collected = registry.collect(collect).await?;
+    let collected = registry.collect(collect).await.map_err(|error| {
+        let full = error.to_string().contains("disk is full");
+        let error = anyhow::Error::new(error);
+        match full {
+            true => error
+                .context("nothing was deleted: deleting needs some megabytes of room; free them elsewhere"),
+            false => error,
+        }
+    })?;
     if args.output.format() == Format::Json {
         return print_json(ui, &collected);
     }
