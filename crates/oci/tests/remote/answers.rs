@@ -146,7 +146,7 @@ async fn errors_say_what_the_registry_says() {
     })
     .await;
     let error = server.repository(impatient()).tags(None).await.expect_err("refused");
-    assert_eq!(error.to_string(), r#"name unknown: no such repository: {"name":"a"}; denied"#);
+    assert_eq!(error.to_string(), "name unknown: no such repository: map[name:a]; denied");
     let server = Server::start(|_| Reply::new(418).body("I am a teapot")).await;
     let error = server.repository(impatient()).tags(None).await.expect_err("refused");
     let expected = format!(

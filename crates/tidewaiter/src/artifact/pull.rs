@@ -15,7 +15,6 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::artifact::cache::Cached;
 use crate::artifact::complete;
-use crate::artifact::display::line::one_line;
 use crate::artifact::display::result::{Described, Pulled, PulledFile};
 use crate::artifact::display::status::{self, Status, Style, TITLE};
 use crate::artifact::failure::{self, Failure, Outcome};
