@@ -87,12 +87,12 @@ tidewaiter_db::statements! {
 
     // Referrers, oldest first: first how large they are, so that no more are read than fit on a page.
     REFERRERS = "
-        SELECT LENGTH(m.referrer), m.created_at, m.digest FROM registry_repositories AS r
+        SELECT CAST(LENGTH(m.referrer) AS BIGINT), m.created_at, m.digest FROM registry_repositories AS r
         JOIN registry_manifests AS m ON m.repository_id = r.id AND m.subject = $2
         WHERE r.name = $1 AND (m.created_at > $3 OR (m.created_at = $3 AND m.digest > $4))
         ORDER BY m.created_at, m.digest LIMIT $5";
     REFERRERS_OF_TYPE = "
-        SELECT LENGTH(m.referrer), m.created_at, m.digest FROM registry_repositories AS r
+        SELECT CAST(LENGTH(m.referrer) AS BIGINT), m.created_at, m.digest FROM registry_repositories AS r
         JOIN registry_manifests AS m ON m.repository_id = r.id AND m.subject = $2
         WHERE r.name = $1 AND (m.created_at > $3 OR (m.created_at = $3 AND m.digest > $4))
             AND m.artifact_type = $6
