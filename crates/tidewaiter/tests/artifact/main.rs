@@ -3,5 +3,7 @@
 mod commands;
 mod endings;
 mod errors;
+mod half_registry;
 mod help;
 mod oras;
+mod progress;

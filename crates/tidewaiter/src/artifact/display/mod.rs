@@ -4,6 +4,7 @@ pub(crate) mod json;
 pub(crate) mod line;
 pub(crate) mod progress;
 pub(crate) mod result;
+mod row;
 pub(crate) mod size;
 pub(crate) mod status;
 pub(crate) mod tree;
