@@ -1,7 +1,10 @@
 //! Runs a parsed template, as Go's `text/template` runs it.
 
+use std::rc::Rc;
+
 use crate::error::Error;
 use crate::format;
+use crate::functions::versions::{self, Version};
 use crate::functions::{self, Context, Function};
 use crate::limits::{Limits, MAX_DEPTH};
 use crate::node::{Branch, BranchKind, Call, Command, Node, Operand, OperandValue, Pipe};
@@ -17,7 +20,7 @@ pub(crate) struct Program<'a> {
 }
 
 /// Runs the template named `name` on data.
-pub(crate) fn run(program: &Program<'_>, data: Value, context: Context) -> Result<String, Error> {
+pub(crate) fn run<'p>(program: &'p Program<'p>, data: Value, context: Context<'p>) -> Result<String, Error> {
     let mut state = State {
         program,
         context,
@@ -55,7 +58,7 @@ enum Flow {
 
 struct State<'p> {
     program: &'p Program<'p>,
-    context: Context,
+    context: Context<'p>,
     output: String,
     /// Name of the running template.
     template: String,
@@ -271,6 +274,9 @@ impl State<'_> {
             return self.function(name, arguments, command.position, command, dot, last);
         }
         if !arguments.is_empty() || last.is_some() {
+            if let Some(comparison) = self.compared_version(first, dot)? {
+                return self.compare(comparison, first, arguments, dot, last);
+            }
             let message = match &first.value {
                 OperandValue::Field(names) | OperandValue::Chain(_, names) => {
                     let name = names.last().map_or("", String::as_str);
@@ -327,6 +333,12 @@ impl State<'_> {
         for name in names {
             let found = match &value {
                 Value::Map(map) => map.entries().get(name.as_str()).cloned(),
+                Value::Version(version) => {
+                    let part = version
+                        .part(name)
+                        .map_err(|message| self.error(operand.position, operand, message))?;
+                    Some(part)
+                }
                 Value::Nil if boxed => {
                     let message = format!("nil pointer evaluating interface {{}}.{name}");
                     return Err(self.error(operand.position, operand, message));
@@ -360,6 +372,9 @@ impl State<'_> {
     ) -> Failed<Value> {
         if matches!(name, "and" | "or") {
             return self.logic(name, arguments, position, node, dot, last);
+        }
+        if name == "call" {
+            return self.call_value(arguments, position, node, dot, last);
         }
         let Some(function) = functions::find(name) else {
             let message = format!("{} is not a defined function", format::quote(name));
@@ -416,6 +431,81 @@ impl State<'_> {
             }
             Err(message) => Err(self.error(argument.position, argument, message)),
         }
+    }
+
+    /// The version of which a comparison is asked, by its method's name; nothing when it is something else.
+    fn compared_version(&mut self, operand: &Operand, dot: &Dot) -> Failed<Option<(Rc<Version>, String)>> {
+        let (OperandValue::Variable(_, names) | OperandValue::Chain(_, names)) = &operand.value else {
+            return Ok(None);
+        };
+        let Some((method, path)) = names.split_last().filter(|(method, _)| versions::is_comparison(method))
+        else {
+            return Ok(None);
+        };
+        let base = match &operand.value {
+            OperandValue::Chain(inner, _) => {
+                self.nested(operand.position, operand, |state| state.operand(inner, dot))?
+            }
+            OperandValue::Variable(name, _) => {
+                let known = self.variables.iter().rev().find(|(known, _)| known == name);
+                known.map_or(Value::Nil, |(_, value)| value.clone())
+            }
+            _ => return Ok(None),
+        };
+        Ok(match self.fields(operand, path, base, false)? {
+            Value::Version(version) => Some((version, method.clone())),
+            _ => None,
+        })
+    }
+
+    /// `$version.Compare $other` and its kin.
+    fn compare(
+        &mut self,
+        (version, method): (Rc<Version>, String),
+        operand: &Operand,
+        arguments: &[Operand],
+        dot: &Dot,
+        last: Option<Value>,
+    ) -> Failed<Value> {
+        let mut values =
+            arguments.iter().map(|argument| self.operand(argument, dot)).collect::<Failed<Vec<_>>>()?;
+        values.extend(last);
+        let result = match values.as_slice() {
+            [Value::Version(other)] => Ok(version.compared(&method, other)),
+            [other] => {
+                Err(format!("wrong type for value; expected *semver.Version; got {}", other.type_name()))
+            }
+            _ => Err(format!("wrong number of args for {method}: want 1 got {}", values.len())),
+        };
+        result.map_err(|message| self.error(operand.position, operand, message))
+    }
+
+    /// `call` applies a function value, and JSON has none: it can only complain.
+    fn call_value(
+        &mut self,
+        arguments: &[Operand],
+        position: usize,
+        node: &impl ToString,
+        dot: &Dot,
+        last: Option<Value>,
+    ) -> Failed<Value> {
+        let mut values =
+            arguments.iter().map(|argument| self.operand(argument, dot)).collect::<Failed<Vec<_>>>()?;
+        values.extend(last);
+        let message = match values.first() {
+            None => "wrong number of args for call: want at least 1 got 0".to_owned(),
+            Some(Value::Nil) => "error calling call: call of nil".to_owned(),
+            Some(value) => {
+                // What came through a pipeline has no name; Go shows a text itself then.
+                let callee = match (arguments.first(), value) {
+                    (Some(argument), _) => argument.to_string(),
+                    (None, Value::Text(text)) => text.to_string(),
+                    (None, value) => format!("<{} Value>", value.type_name()),
+                };
+                format!("error calling call: non-function {callee} of type {}", value.type_name())
+            }
+        };
+        Err(self.error(position, node, message))
     }
 
     /// `and` and `or` evaluate no more arguments than they must.

@@ -158,6 +158,8 @@ impl Verb {
             verb.precision = Some(Self::number(rest, arguments, out, "%!(BADPREC)").unwrap_or(0));
         }
         verb.letter = rest.chars().next();
+        // `%+v` asks for the names of fields, of which these values have none, and for no sign.
+        verb.plus &= verb.letter != Some('v');
         *rest = &rest[verb.letter.map_or(0, char::len_utf8)..];
         verb
     }
@@ -215,14 +217,15 @@ impl Printer<'_> {
             (_, Value::Float(number)) => self.float(*number, value, verb),
             (_, Value::Text(text)) => self.text(text, value, verb),
             ('v' | 's', Value::Time(time)) => self.padded(&dates::display(time), verb),
-            _ => self.bad(value, letter),
+            (_, Value::Version(version)) => self.text(&version.to_string(), value, verb),
+            _ => self.bad(value, verb),
         }
     }
 
-    /// `%!d(string=hi)`
-    fn bad(&mut self, value: &Value, letter: char) -> Result<(), String> {
-        self.push(&format!("%!{letter}("))?;
-        self.typed(value, 0)?;
+    /// `%!d(string=hi)`: the flags still count for the value.
+    fn bad(&mut self, value: &Value, verb: &Verb) -> Result<(), String> {
+        self.push(&format!("%!{}({}=", verb.letter.unwrap_or('v'), value.type_name()))?;
+        self.value(value, &Verb { letter: Some('v'), sharp: false, ..verb.clone() }, 0)?;
         self.push(")")
     }
 
@@ -267,9 +270,17 @@ impl Printer<'_> {
             Some(limit) => text.chars().take(limit).collect(),
             None => text.to_owned(),
         };
-        let hex = |upper: bool, separated: bool| {
-            let digits = cut.bytes().map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") });
-            digits.collect::<Vec<_>>().join(if separated { " " } else { "" })
+        let hex = |upper: bool| {
+            let bytes = text.bytes().take(verb.precision.unwrap_or(usize::MAX));
+            let digits: Vec<String> =
+                bytes.map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }).collect();
+            let mark = match (verb.sharp && !digits.is_empty(), upper) {
+                (true, true) => "0X",
+                (true, false) => "0x",
+                (false, _) => "",
+            };
+            let between = if verb.space { format!(" {mark}") } else { String::new() };
+            format!("{mark}{}", digits.join(&between))
         };
         match verb.letter.unwrap_or('v') {
             'v' if verb.sharp => self.padded(&quote(&cut), verb),
@@ -278,9 +289,9 @@ impl Printer<'_> {
                 self.padded(&format!("`{cut}`"), verb)
             }
             'q' => self.padded(&quote_with(&cut, '"', verb.plus), verb),
-            'x' => self.padded(&hex(false, verb.space), verb),
-            'X' => self.padded(&hex(true, verb.space), verb),
-            letter => self.bad(value, letter),
+            'x' => self.padded(&hex(false), verb),
+            'X' => self.padded(&hex(true), verb),
+            _ => self.bad(value, verb),
         }
     }
 
@@ -297,7 +308,7 @@ impl Printer<'_> {
             'c' => return self.padded(&character().to_string(), verb),
             'q' => return self.padded(&quote_with(&character().to_string(), '\'', verb.plus), verb),
             'U' => return self.padded(&format!("U+{magnitude:04X}"), verb),
-            letter => return self.bad(value, letter),
+            _ => return self.bad(value, verb),
         };
         let least = verb.precision.unwrap_or(0);
         let digits = format!("{digits:0>least$}");
@@ -312,10 +323,15 @@ impl Printer<'_> {
             'f' | 'F' => float::format(number, Style::Fixed, default),
             'e' => float::format(number, Style::Exponent, default),
             'E' => float::format(number, Style::Exponent, default).to_uppercase(),
-            letter => return self.bad(value, letter),
+            _ => return self.bad(value, verb),
         };
         let negative = text.starts_with('-');
         let digits = text.trim_start_matches(['-', '+']);
+        if number.is_infinite() && !negative {
+            // Go always shows this sign, as a blank where a blank stands for it.
+            let sign = if verb.space && !verb.plus { " " } else { "+" };
+            return self.padded(&format!("{sign}{digits}"), &Verb { zero: false, ..verb.clone() });
+        }
         self.number(negative, "", digits, verb, number.is_finite())
     }
 

@@ -1,10 +1,10 @@
-//! Go text/template with the common sprig functions, over JSON values.
+//! Go text/template with the functions of sprig, over JSON values.
 //!
 //! A [`Template`] is parsed once and rendered on any number of values. Syntax, the way values print and the
 //! wording of errors follow Go's `text/template`, `fmt` and `encoding/json` (Go 1.23) and sprig 3.3, so that
 //! templates written for Go programs give the same text here. Templates come from command lines and from
-//! settings that other people typed: every rendering is bounded ([`Limits`]), recursion is limited, and no
-//! function reads the environment, the network or a clock that was not handed in.
+//! settings that other people typed: every rendering is bounded ([`Limits`]), recursion is limited, and
+//! functions learn of the environment, the network, chance and the clock only what [`Surroundings`] tell them.
 //!
 //! `gtmpl`, the one crate of this kind, follows Go of 2017: no `break`, `else with` or sprig, unbounded
 //! recursion, and values and errors that print differently.
@@ -19,10 +19,12 @@ mod limits;
 mod literal;
 mod node;
 mod parser;
+mod surroundings;
 mod value;
 
 pub use error::Error;
 pub use limits::Limits;
+pub use surroundings::{Nothing, Surroundings};
 
 use functions::Context;
 use limits::Budget;
@@ -44,17 +46,16 @@ impl Template {
         Ok(Self { name: name.to_owned(), text: text.to_owned(), templates })
     }
 
-    /// Renders it on data, whose numbers are Go's `float64`, as they are after `encoding/json`. `now` is the
-    /// time (and the local time zone) for the functions on dates; without it those that need it fail.
+    /// Renders it on data, whose numbers are Go's `float64`, as they are after `encoding/json`.
     pub fn render(
         &self,
         data: &serde_json::Value,
-        now: Option<jiff::Zoned>,
+        surroundings: &dyn Surroundings,
         limits: Limits,
     ) -> Result<String, Error> {
         let program =
             execute::Program { name: &self.name, text: &self.text, templates: &self.templates, limits };
-        let context = Context { budget: Budget::new(limits), now };
+        let context = Context { budget: Budget::new(limits), surroundings };
         execute::run(&program, Value::from_json(data), context)
     }
 }

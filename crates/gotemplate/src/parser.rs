@@ -499,7 +499,7 @@ impl Parser<'_> {
             Kind::Identifier => {
                 if !functions::exists(&token.text) {
                     self.take();
-                    return Err(format!("function {} not defined", quote(&token.text)));
+                    return Err(functions::refusal(&token.text));
                 }
                 OperandValue::Function(token.text.clone())
             }

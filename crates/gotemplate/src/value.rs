@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use jiff::Zoned;
 
+use crate::functions::versions::Version;
+
 /// A value. Lists and maps are shared; maps can be changed in place, as sprig's `set` does.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
@@ -20,6 +22,7 @@ pub(crate) enum Value {
     List(Rc<List>),
     Map(Rc<Map>),
     Time(Box<Zoned>),
+    Version(Rc<Version>),
 }
 
 /// A list's items.
@@ -127,6 +130,7 @@ impl Value {
             Self::List(_) => "[]interface {}",
             Self::Map(_) => "map[string]interface {}",
             Self::Time(_) => "time.Time",
+            Self::Version(_) => "*semver.Version",
         }
     }
 
@@ -137,6 +141,7 @@ impl Value {
             Self::List(_) => "slice",
             Self::Map(_) => "map",
             Self::Time(_) => "struct",
+            Self::Version(_) => "ptr",
             other => other.type_name(),
         }
     }
@@ -151,7 +156,7 @@ impl Value {
             Self::Text(text) => !text.is_empty(),
             Self::List(list) => !list.items().is_empty(),
             Self::Map(map) => !map.entries().is_empty(),
-            Self::Time(_) => true,
+            Self::Time(_) | Self::Version(_) => true,
         }
     }
 }

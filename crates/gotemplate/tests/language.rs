@@ -1,7 +1,7 @@
 //! The template language, against what Go 1.23 prints for the same templates and data.
 
 use serde_json::json;
-use tidewaiter_gotemplate::{Limits, Template};
+use tidewaiter_gotemplate::{Limits, Nothing, Template};
 
 fn data() -> serde_json::Value {
     json!({
@@ -20,7 +20,7 @@ fn data() -> serde_json::Value {
 
 fn render(text: &str) -> Result<String, String> {
     let template = Template::parse("t", text).map_err(|error| error.to_string())?;
-    template.render(&data(), None, Limits::default()).map_err(|error| error.to_string())
+    template.render(&data(), &Nothing, Limits::default()).map_err(|error| error.to_string())
 }
 
 fn check(text: &str, expected: &str) {
@@ -194,12 +194,54 @@ fn errors_say_where_as_go_says_it() {
 }
 
 #[test]
+fn printf_heeds_flags_as_go_does() {
+    // What `%+v` asks for, and `%#v`, is no sign and no prefix.
+    check("{{printf \"%+v %+v %+v\" (dict \"a\" 1 \"b\" -1.5) (list 1 2) 3}}", "map[a:1 b:-1.5] [1 2] 3");
+    check("{{printf \"%#v %#v %#v\" (dict \"a\" 1) 7 1.5}}", "map[string]interface {}{\"a\":1} 7 1.5");
+    check("{{printf \"%+d|%+d|% d|% d|%+v\" 3 -3 3 -3 3}}", "+3|-3| 3|-3|3");
+    check(
+        "{{printf \"%08.3f|%+08.3f|%-8.3f|%8.3f|%+.1e\" -3.14159 3.14159 2.5 2.5 12.0}}",
+        "-003.142|+003.142|2.500   |   2.500|+1.2e+01",
+    );
+    check(
+        "{{printf \"%-5s|%5s|%.2s|%5.1s|%05d|%-05d|\" \"ab\" \"ab\" \"abc\" \"abc\" -42 7}}",
+        "ab   |   ab|ab|    a|-0042|7    |",
+    );
+    check(
+        "{{printf \"%q %+q %#q %q\" \"a\\\"é\" \"é\" \"a\\\\b\" (list \"x\" 65)}}",
+        "\"a\\\"é\" \"\\u00e9\" `a\\b` [\"x\" 'A']",
+    );
+    check(
+        "{{printf \"%x|%X|% x|%#x|%# x|%.1x|%x\" \"hi\" \"hi\" \"hi\" \"hi\" \"hi\" \"hi\" (list \"a\" 255)}}",
+        "6869|6869|68 69|0x6869|0x68 0x69|68|[61 ff]",
+    );
+    check("{{printf \"%#x %#o %08b %x\" 255 8 5 -255}}", "0xff 010 00000101 -ff");
+    // The flags count for what is shown of a wrong value too.
+    check("{{printf \"%5d|%+s\" \"hi\" 5}}", "%!d(string=   hi)|%!s(int=+5)");
+}
+
+#[test]
+fn call_applies_only_functions() {
+    let call = |rest: &str| format!("template: t:1:2: executing \"t\" at <{rest}");
+    fails("{{call .name}}", &call("call .name>: error calling call: non-function .name of type string"));
+    fails("{{call .size 1}}", &call("call .size 1>: error calling call: non-function .size of type float64"));
+    fails("{{call .nothing}}", &call("call .nothing>: error calling call: call of nil"));
+    fails("{{call}}", &call("call>: wrong number of args for call: want at least 1 got 0"));
+    check("{{if false}}{{call .name}}{{end}}", "");
+}
+
+#[test]
 fn what_is_no_template_is_refused_as_go_refuses_it() {
     fails("{{", "template: t:1: unclosed action");
     fails("{{.name", "template: t:1: unclosed action");
     fails("{{if .yes}}", "template: t:1: unexpected EOF");
     fails("{{end}}", "template: t:1: unexpected {{end}}");
     fails("{{nope .name}}", "template: t:1: function \"nope\" not defined");
+    fails(
+        "{{genCA \"x\" 1}}",
+        "template: t:1: function \"genCA\" is one of sprig's for keys, certificates and encryption, which are not \
+         offered here",
+    );
     fails("\n{{$x}}", "template: t:2: undefined variable \"$x\"");
     fails("{{}}", "template: t:1: missing value for command");
     fails("{{if}}x{{end}}", "template: t:1: missing value for if");
@@ -219,7 +261,7 @@ fn templates_cannot_run_away() {
     let limits = Limits { output: 1 << 16, work: 1 << 20 };
     let stopped = |text: &str| {
         let template = Template::parse("t", text).expect(text);
-        template.render(&data(), None, limits).expect_err(text).to_string()
+        template.render(&data(), &Nothing, limits).expect_err(text).to_string()
     };
     let depth = stopped("{{define \"a\"}}{{template \"a\"}}{{end}}{{template \"a\"}}");
     assert!(depth.contains("exceeded maximum template depth"), "{depth}");
@@ -243,7 +285,7 @@ fn templates_cannot_run_away() {
     // Deep values are dropped without using up the stack.
     let deep = "{{$d := dict}}{{range until 5000}}{{$d = dict \"a\" $d}}{{end}}ok";
     let template = Template::parse("t", deep).expect("valid");
-    assert_eq!(template.render(&data(), None, Limits::default()).as_deref(), Ok("ok"));
+    assert_eq!(template.render(&data(), &Nothing, Limits::default()).as_deref(), Ok("ok"));
     // So are deeply nested texts of templates.
     let nested = format!("{}1{}", "{{if 1}}".repeat(100_000), "{{end}}".repeat(100_000));
     assert!(Template::parse("t", &nested).is_err());
@@ -255,7 +297,7 @@ proptest::proptest! {
     #[test]
     fn nothing_typed_panics(text in "(\\{\\{|\\}\\}|[a-z.$|()\" 0-9:=-]|if|range|end|else|define|printf|index|\\{\\{-|-\\}\\}| ){0,40}") {
         if let Ok(template) = Template::parse("t", &text) {
-            let _ = template.render(&data(), None, Limits { output: 1 << 16, work: 1 << 18 });
+            let _ = template.render(&data(), &Nothing, Limits { output: 1 << 16, work: 1 << 18 });
         }
     }
 }

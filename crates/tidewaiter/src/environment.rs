@@ -1,8 +1,10 @@
 //! The one place that reads the environment. Every variable the program heeds is a documented constant here.
 
 use std::ffi::OsString;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
+use tidewaiter_gotemplate::Surroundings;
 use tidewaiter_oci::remote::ProxySettings;
 
 /// Directory of Docker's `config.json`, in place of `~/.docker`.
@@ -115,9 +117,27 @@ pub(crate) fn temporary_directory() -> PathBuf {
     std::env::temp_dir()
 }
 
-/// The time now in the local time zone, for dates in templates.
-pub(crate) fn local_time() -> jiff::Zoned {
-    timestamp().to_zoned(jiff::tz::TimeZone::system())
+/// The machine as templates see it: those of ORAS may ask for the time, variables, addresses and random values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct World;
+
+impl Surroundings for World {
+    fn now(&self) -> Option<jiff::Zoned> {
+        Some(timestamp().to_zoned(jiff::tz::TimeZone::system()))
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        Some(variable(name).unwrap_or_default())
+    }
+
+    fn addresses(&self, host: &str) -> Option<Vec<IpAddr>> {
+        let found = (host, 0).to_socket_addrs();
+        Some(found.map_or_else(|_| Vec::new(), |found| found.map(|address| address.ip()).collect()))
+    }
+
+    fn random(&self) -> Option<u64> {
+        Some(rand::random())
+    }
 }
 
 /// Where the user's data of this program is kept: `$XDG_DATA_HOME/tidewaiter`.

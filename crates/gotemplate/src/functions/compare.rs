@@ -39,6 +39,7 @@ fn eq(first: &Value, others: &[Value]) -> Result<bool, String> {
             (Value::Float(a), Value::Float(b)) => a == b,
             (Value::Text(a), Value::Text(b)) => a == b,
             (Value::Time(a), Value::Time(b)) => a == b,
+            (Value::Version(a), Value::Version(b)) => a == b,
             (Value::Nil, Value::Nil) => true,
             (Value::Nil, _) | (_, Value::Nil) => false,
             (Value::List(_) | Value::Map(_), _) => {

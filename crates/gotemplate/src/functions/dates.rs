@@ -44,6 +44,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(modify(text_of(&values[0]), &values[1]).unwrap_or_else(|_| values[1].clone()))
     }),
     Function::new("mustDateModify", &[Text, Any], |_, values| modify(text_of(&values[0]), &values[1])),
+    Function::new("must_date_modify", &[Text, Any], |_, values| modify(text_of(&values[0]), &values[1])),
     Function::new("ago", &[Any], |context, values| {
         let now = now(context)?;
         let then = moment(context, &values[0])?;
@@ -66,11 +67,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn now(context: &Context) -> Result<Zoned, String> {
-    context.now.clone().ok_or_else(|| "there is no clock here".to_owned())
+    context.surroundings.now().ok_or_else(|| "there is no clock here".to_owned())
 }
 
 fn local(context: &Context) -> TimeZone {
-    context.now.as_ref().map_or(TimeZone::UTC, |now| now.time_zone().clone())
+    context.surroundings.now().map_or(TimeZone::UTC, |now| now.time_zone().clone())
 }
 
 fn zero_time() -> Zoned {

@@ -68,6 +68,7 @@ impl Writer<'_> {
             }
             Value::Text(text) => self.string(text),
             Value::Time(time) => self.string(&time.timestamp().to_string()),
+            Value::Version(version) => self.string(&version.to_string()),
             Value::List(list) if list.items().is_empty() => self.push("[]"),
             Value::Map(map) if map.entries().is_empty() => self.push("{}"),
             Value::List(list) => {

@@ -59,7 +59,7 @@ pub(super) fn integer(value: &Value) -> i64 {
     }
 }
 
-fn float(value: &Value) -> f64 {
+pub(super) fn float(value: &Value) -> f64 {
     match value {
         Value::Float(number) => *number,
         Value::Text(text) => text.parse().unwrap_or(0.0),

@@ -1,36 +1,42 @@
-//! The functions that templates can call: Go's own and the common ones of sprig.
+//! The functions that templates can call: Go's own and those of sprig.
 //!
 //! Each module lists its functions in a table; sprig's win over Go's where both have a name, as they do in
-//! programs that register sprig. Left out on purpose: what reads the environment or the network, makes keys,
-//! passwords or random values, and version arithmetic.
+//! programs that register sprig. Left out on purpose: what makes keys and certificates, or encrypts.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use jiff::Zoned;
-
+use crate::format::quote;
 use crate::limits::Budget;
+use crate::surroundings::Surroundings;
 use crate::value::Value;
 
 mod builtin;
+mod cases;
 pub(crate) mod compare;
 pub(crate) mod dates;
+mod decimals;
 mod defaults;
 mod dicts;
 mod encoding;
 mod json;
 mod lists;
 mod math;
+mod passwords;
 mod paths;
+mod random;
 mod regexes;
 mod text;
+mod urls;
+pub(crate) mod versions;
 mod words;
+mod world;
 
 /// What a function may use besides its arguments.
-pub(crate) struct Context {
+pub(crate) struct Context<'s> {
     pub(crate) budget: Budget,
-    /// The time that `now` gives, when the caller handed one in.
-    pub(crate) now: Option<Zoned>,
+    /// The world outside of the template.
+    pub(crate) surroundings: &'s dyn Surroundings,
 }
 
 /// What a parameter takes.
@@ -84,7 +90,7 @@ impl Parameter {
 }
 
 /// What a function does with its arguments, which fit its parameters.
-pub(crate) type Run = fn(&mut Context, &[Value]) -> Result<Value, String>;
+pub(crate) type Run = fn(&mut Context<'_>, &[Value]) -> Result<Value, String>;
 
 /// A function.
 pub(crate) struct Function {
@@ -130,26 +136,59 @@ impl Function {
 /// Tables, the later ones winning.
 const TABLES: &[&[Function]] = &[
     builtin::FUNCTIONS,
+    cases::FUNCTIONS,
     compare::FUNCTIONS,
     dates::FUNCTIONS,
+    decimals::FUNCTIONS,
     defaults::FUNCTIONS,
     dicts::FUNCTIONS,
     encoding::FUNCTIONS,
     json::FUNCTIONS,
     lists::FUNCTIONS,
     math::FUNCTIONS,
+    passwords::FUNCTIONS,
     paths::FUNCTIONS,
+    random::FUNCTIONS,
     regexes::FUNCTIONS,
     text::FUNCTIONS,
+    urls::FUNCTIONS,
+    versions::FUNCTIONS,
     words::FUNCTIONS,
+    world::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> =
     LazyLock::new(|| TABLES.iter().copied().flatten().map(|function| (function.name, function)).collect());
 
-/// There is a function of that name. `and` and `or` are among them, although the interpreter runs them itself.
+/// sprig's functions that have no place where results are written: they make keys and certificates, or encrypt.
+const NOT_OFFERED: &[&str] = &[
+    "buildCustomCert",
+    "decryptAES",
+    "encryptAES",
+    "genCA",
+    "genCAWithKey",
+    "genPrivateKey",
+    "genSelfSignedCert",
+    "genSelfSignedCertWithKey",
+    "genSignedCert",
+    "genSignedCertWithKey",
+];
+
+/// There is a function of that name. `and`, `or` and `call` are among them, although the interpreter runs them
+/// itself.
 pub(crate) fn exists(name: &str) -> bool {
-    matches!(name, "and" | "or") || find(name).is_some()
+    matches!(name, "and" | "or" | "call") || find(name).is_some()
+}
+
+/// Why there is no function of that name.
+pub(crate) fn refusal(name: &str) -> String {
+    let quoted = quote(name);
+    if NOT_OFFERED.contains(&name) {
+        return format!(
+            "function {quoted} is one of sprig's for keys, certificates and encryption, which are not offered here"
+        );
+    }
+    format!("function {quoted} not defined")
 }
 
 /// The function of that name.

@@ -41,6 +41,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             _ => copied(context, text),
         }
     }),
+    Function::new("abbrevboth", &[Int, Int, Text], abbreviate_both),
     Function::new("indent", &[Int, Text], |context, values| indent(context, values, "")),
     Function::new("nindent", &[Int, Text], |context, values| indent(context, values, "\n")),
     Function::new("plural", &[Text, Text, Int], |_, values| {
@@ -99,6 +100,33 @@ fn trunc(context: &mut Context, values: &[Value]) -> Result<Value, String> {
     } else {
         copied(context, &text[..floor_boundary(text, bytes)])
     }
+}
+
+/// `abbrevboth left right text`: what begins about at `left`, in at most `right` bytes, with dots where
+/// something is left out.
+fn abbreviate_both(context: &mut Context<'_>, values: &[Value]) -> Result<Value, String> {
+    let (left, width, text) = (int_of(&values[0]), int_of(&values[1]), text_of(&values[2]));
+    let (Ok(width), true) = (usize::try_from(width), width >= 4 && (left <= 0 || width >= 7)) else {
+        return copied(context, text);
+    };
+    if text.len() <= width {
+        return copied(context, text);
+    }
+    let kept = width - 3;
+    let left = usize::try_from(left).unwrap_or(0).min(text.len() - kept);
+    if left <= 4 {
+        return copied(context, &format!("{}...", &text[..floor_boundary(text, kept)]));
+    }
+    let left = floor_boundary(text, left);
+    if left + kept >= text.len() {
+        return copied(context, &format!("...{}", &text[floor_boundary(text, text.len() - kept)..]));
+    }
+    // Dots on both sides take more away; what is too narrow for that has none at the end.
+    let inside = match kept {
+        0..4 => String::new(),
+        kept => format!("{}...", &text[left..floor_boundary(text, left + kept - 3)]),
+    };
+    copied(context, &format!("...{inside}"))
 }
 
 fn indent(context: &mut Context, values: &[Value], before: &str) -> Result<Value, String> {

@@ -366,6 +366,26 @@ fn what_a_registry_says_of_an_error_is_shown_as_go_shows_it() {
 }
 
 #[test]
+fn templates_may_ask_for_the_machine() {
+    let oras = Oras::new();
+    let registry = answering("200 OK", r#"{"name":"a","tags":["v1"]}"#);
+    let rendered = |template: &str| {
+        let run = oras.run_words(
+            &["repo", "tags", "--format", "go-template", "--template", template, &format!("{registry}/a")],
+            "",
+        );
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stdout
+    };
+    let home = oras.bin().join("home").display().to_string();
+    assert_eq!(rendered("{{env \"HOME\"}} {{expandenv \"${HOME}/x\"}}"), format!("{home} {home}/x"));
+    assert_eq!(
+        rendered("{{len uuidv4}} {{len (randAlphaNum 7)}} {{getHostByName \"127.0.0.1\"}}"),
+        "36 7 127.0.0.1"
+    );
+}
+
+#[test]
 fn registries_cannot_forge_lines() {
     let oras = Oras::new();
     let registry = answering("200 OK", r#"{"name":"a","tags":["v1","v2\nforged\r\u001b[2K","v3"]}"#);

@@ -136,7 +136,7 @@ impl Format {
                     .map_err(|error| Failure::new(error.to_string()))?;
                 let data = serde_json::to_value(result).map_err(|error| Failure::new(error.to_string()))?;
                 let rendered = template
-                    .render(&data, Some(environment::local_time()), Limits::default())
+                    .render(&data, &environment::World, Limits::default())
                     .map_err(|error| Failure::new(error.to_string()))?;
                 ui.out(rendered);
             }
