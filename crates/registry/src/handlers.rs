@@ -29,7 +29,7 @@ use serde_json::json;
 use crate::access::{Caller, Need, Right, oauth2};
 use crate::events::Origin;
 use crate::registry::Shared;
-use crate::response::{ApiError, ApiResponse, json_response, set};
+use crate::response::{ApiError, ApiResponse, json_response, set, set_user};
 use crate::route::Route;
 
 /// What a handler gives.
@@ -140,9 +140,7 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiRes
     }
     .await;
     let mut response = answer.unwrap_or_else(ApiError::into_response);
-    if let Some(user) = user {
-        response.extensions_mut().insert(operations::UserName(user));
-    }
+    set_user(&mut response, user);
     set(&mut response, API_VERSION, "registry/2.0");
     // A client that still sends may see its connection break before it sees our answer. One that asked for leave
     // to send has not been given it.

@@ -14,6 +14,23 @@ pub(crate) type ApiResponse = Response<Body>;
 /// The header that says what was stored or sent.
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
+/// Who sent a request: an extension of the answer, for the log.
+#[derive(Debug, Clone)]
+pub(crate) struct UserName(String);
+
+impl UserName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Leaves it with the answer who sent the request, when that is known.
+pub(crate) fn set_user(response: &mut ApiResponse, name: Option<String>) {
+    if let Some(name) = name {
+        response.extensions_mut().insert(UserName(name));
+    }
+}
+
 /// An error answer: `{"errors": [{"code", "message", "detail"}]}`.
 #[derive(Debug)]
 pub(crate) struct ApiError {

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,16 @@ pub(crate) async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListene
         };
         anyhow::anyhow!("{address} cannot be listened on: {why}; choose another address with {flag}")
     })
+}
+
+/// Lets this process have as many open files as it may. Each connection is one, and what shells and services start with
+/// is meant for programs that open a few.
+pub(crate) fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the number of open files cannot be raised");
+    }
 }
 
 /// Exit code of a server that was asked to end while it was ending: what shells report of an interrupted program.

@@ -5,6 +5,7 @@ mod harness;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -362,6 +363,49 @@ async fn operators_see_health_metrics_and_requests() {
     assert!(registry.process.stop().success(), "it ends as it was asked to");
     let output = registry.process.output();
     assert!(output.contains("method=GET path=\"/v2/app/tags/list\" status=404"), "{output}");
+}
+
+/// Every answer has its size in the log, and every request the name of who sent it, those for tokens too.
+#[tokio::test]
+async fn the_access_log_says_who_and_how_much() {
+    let mut registry = Registry::start(&["--access-log"]);
+    let token = registry.manage_json(&["token", "create", "ci", "--scope-map", "_repositories_push"]);
+    let password = token["credentials"]["passwords"][0]["value"].as_str().expect("shown once").to_owned();
+    registry.process.stop();
+    let mut registry = Registry::start_in(registry.directory, &["--access-log", "--anonymous", "nothing"]);
+    for path in ["/oauth2/token?service=x", "/v2/", "/acr/v1/_catalog"] {
+        let request = registry.request(Method::GET, path).basic_auth("ci", Some(&password));
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.bytes().await.expect("a body");
+    }
+    let form = format!("grant_type=password&service=x&username=ci&password={password}");
+    let exchange = registry.request(Method::POST, "/oauth2/exchange");
+    let exchange = exchange.header("Content-Type", "application/x-www-form-urlencoded").body(form);
+    assert_eq!(exchange.send().await.expect("an answer").status(), StatusCode::OK);
+    registry.process.stop();
+    let output = registry.process.output();
+    for path in ["/oauth2/token", "/v2/", "/acr/v1/_catalog", "/oauth2/exchange"] {
+        let line = output.lines().find(|line| line.contains(&format!("path=\"{path}\" status=200")));
+        let line = line.unwrap_or_else(|| panic!("{path} is not in {output}"));
+        assert!(line.contains("user=\"ci\""), "{line}");
+        assert!(line.contains("bytes=\"") && !line.contains("bytes=\"-\""), "{line}");
+    }
+}
+
+/// Connections are open files, and shells allow few to begin with.
+#[test]
+fn servers_open_as_many_files_as_they_may() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = free_address();
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -Sn 256; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tidewaiter")]);
+    command.args(["registry", "serve", "--listen", &address.to_string(), "--data"]).arg(directory.path());
+    let process = ServerProcess::start("tidewaiter registry serve", command, address);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).expect("it runs");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit");
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words[0], words[1], "{line}");
 }
 
 /// The first signal lets requests end, the second ends them.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header, request};
 use axum::routing::{get, post};
@@ -16,7 +15,7 @@ use super::gate::{Access, Shown, address, shown};
 use super::login::{Login, Refusal};
 use super::signing::{REFRESH_LIFETIME, Signed, Subject};
 use crate::options::Challenge;
-use crate::response::{ApiError, ApiResponse, json_response};
+use crate::response::{ApiError, ApiResponse, json_response, set_user};
 
 /// The largest form that is read, in bytes.
 const MAX_FORM: usize = 64 * 1024;
@@ -52,6 +51,12 @@ impl Parameters {
 
 fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", message)
+}
+
+/// What is answered, and to whom, if that is known.
+struct Given {
+    user: Option<String>,
+    value: Value,
 }
 
 async fn read_form(request: Request) -> Result<(request::Parts, Parameters), ApiError> {
@@ -130,7 +135,7 @@ async fn exchange(State(access): State<Arc<Access>>, request: Request) -> ApiRes
         let service = access.refuser(&parts).reached.service;
         let subject = subject(Some(&login), &service, grant_type);
         let token = access.signer.refresh_token(subject, now, expires_at);
-        Ok(json!({ "refresh_token": token.text }))
+        Ok(Given { user: Some(login.account.name.clone()), value: json!({ "refresh_token": token.text }) })
     })
     .await
 }
@@ -170,7 +175,7 @@ impl Access {
         login: Option<&Login>,
         parameters: &Parameters,
         grant_type: &str,
-    ) -> Value {
+    ) -> Given {
         let service = self.refuser(parts).reached.service;
         let scopes = self.grant(login, &parameters.all("scope"));
         let subject = subject(login, &service, grant_type);
@@ -178,7 +183,9 @@ impl Access {
             self.signer.access_token(subject, scopes, self.clock.now());
         let issued = jiff::Timestamp::from_second(issued_at).map(|time| time.to_string()).unwrap_or_default();
         // Clients that are not told how long a token is good for ask again after a minute.
-        json!({ "access_token": text, "expires_in": expires_at - issued_at, "issued_at": issued })
+        let value =
+            json!({ "access_token": text, "expires_in": expires_at - issued_at, "issued_at": issued });
+        Given { user: login.map(|login| login.account.name.clone()), value }
     }
 }
 
@@ -196,9 +203,13 @@ fn subject<'a>(login: Option<&'a Login>, service: &'a str, grant_type: &'a str) 
 }
 
 /// Tokens must not be kept by caches on the way.
-async fn answer(answer: impl Future<Output = Result<Value, ApiError>>) -> axum::http::Response<Body> {
+async fn answer(answer: impl Future<Output = Result<Given, ApiError>>) -> ApiResponse {
     let mut response = match answer.await {
-        Ok(value) => json_response(StatusCode::OK, &value),
+        Ok(given) => {
+            let mut response = json_response(StatusCode::OK, &given.value);
+            set_user(&mut response, given.user);
+            response
+        }
         Err(error) => error.into_response(),
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

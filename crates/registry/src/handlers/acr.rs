@@ -13,7 +13,7 @@ use super::{Answer, Call, catalog, check_deletes, check_writable};
 use crate::access::{Need, Right};
 use crate::metadata::{ListQuery, Order};
 use crate::registry::Shared;
-use crate::response::{ApiError, ApiResponse, empty, json_response, query_value, set_next};
+use crate::response::{ApiError, ApiResponse, empty, json_response, query_value, set_next, set_user};
 use crate::route;
 
 /// Entries of a page when the client does not say how many it wants, as `az acr` asks for.
@@ -84,10 +84,12 @@ impl Resource {
 pub(super) async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> ApiResponse {
     let (parts, _) = request.into_parts();
     let resource = Resource::parse(parts.uri.path().strip_prefix("/acr/v1/").unwrap_or_default());
+    let mut user = None;
     let answer = async {
         let resource = resource?;
         let need = resource.need(&parts.method);
         let call = Call::admit(shared, parts, |_| need).await?;
+        user = call.caller.name().map(str::to_owned);
         match call.method {
             Method::GET | Method::HEAD => read(&call, &resource).await,
             Method::DELETE => delete(&call, &resource).await,
@@ -97,8 +99,11 @@ pub(super) async fn dispatch(State(shared): State<Arc<Shared>>, request: Request
                 Err(error.header(header::ALLOW, "GET, HEAD, DELETE"))
             }
         }
-    };
-    answer.await.unwrap_or_else(ApiError::into_response)
+    }
+    .await;
+    let mut response = answer.unwrap_or_else(ApiError::into_response);
+    set_user(&mut response, user);
+    response
 }
 
 async fn read(call: &Call, resource: &Resource) -> Answer {

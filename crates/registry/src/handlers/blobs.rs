@@ -24,16 +24,16 @@ pub(super) async fn get(call: &Call, name: &RepositoryName, digest: &Digest) -> 
         return Ok(described(empty(StatusCode::NOT_MODIFIED), digest));
     }
     let size = blob.size;
-    let (status, range) =
-        match call.header(header::RANGE).map_or(Asked::Whole, |text| parse_range(text, size)) {
-            Asked::Whole => (StatusCode::OK, 0..size),
-            Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-            Asked::Unsatisfiable => {
-                let message = format!("the blob has {size} bytes; the range asked for lies outside");
-                return Err(ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", message)
-                    .header(header::CONTENT_RANGE, format!("bytes */{size}")));
-            }
-        };
+    let range = call.header(header::RANGE).filter(|_| may_be_continued(call, digest));
+    let (status, range) = match range.map_or(Asked::Whole, |text| parse_range(text, size)) {
+        Asked::Whole => (StatusCode::OK, 0..size),
+        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Asked::Unsatisfiable => {
+            let message = format!("the blob has {size} bytes; the range asked for lies outside");
+            return Err(ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", message)
+                .header(header::CONTENT_RANGE, format!("bytes */{size}")));
+        }
+    };
     let body = read(call, digest, &blob, range.clone()).await?;
     let mut response = described(with_body(status, media_type::OCTET_STREAM, body), digest);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
@@ -116,6 +116,13 @@ fn part(bytes: &bytes::Bytes, range: &Range<u64>) -> bytes::Bytes {
 fn lost(digest: &Digest, error: &dyn std::fmt::Display) -> ApiError {
     tracing::error!(%digest, %error, "a blob has disappeared from the store; push it again");
     ApiError::blob_unknown(digest)
+}
+
+/// The client has a part of this content, if it has one (`If-Range`, RFC 9110, section 13.1.5). Dates never match: blobs
+/// are not sent with any.
+fn may_be_continued(call: &Call, digest: &Digest) -> bool {
+    let condition = call.headers.get(header::IF_RANGE);
+    condition.is_none_or(|tag| tag.as_bytes().trim_ascii() == format!("\"{digest}\"").as_bytes())
 }
 
 #[derive(Debug, PartialEq, Eq)]

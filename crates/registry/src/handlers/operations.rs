@@ -6,12 +6,13 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
+use hyper::body::Body as _;
 
 use crate::access::Need;
 use crate::metrics::Resource;
 use crate::registry::Shared;
-use crate::response::{ApiResponse, with_body};
-use crate::server::ClientAddress;
+use crate::response::{ApiResponse, UserName, with_body};
+use crate::server::{ClientAddress, Stalled};
 
 /// `GET /healthz`: the process answers. Open to everybody, as readiness is: load balancers have no credentials.
 pub(super) async fn health() -> ApiResponse {
@@ -52,11 +53,14 @@ pub(super) async fn record(State(shared): State<Arc<Shared>>, request: Request, 
     let method = method_name(request.method());
     let wanted = tracing::enabled!(target: "tidewaiter_registry::access", tracing::Level::INFO);
     let entry = wanted.then(|| Entry::new(&request));
+    let stalled = request.extensions().get::<Stalled>().cloned().unwrap_or_default();
     let response = next.run(request).await;
     let took = started.elapsed();
-    shared.metrics.answered(resource, method, response.status().as_u16(), took);
+    // The server puts an answer of its own into the place of ours then.
+    let status = if stalled.happened() { StatusCode::REQUEST_TIMEOUT } else { response.status() };
+    shared.metrics.answered(resource, method, status.as_u16(), took);
     if let Some(entry) = entry {
-        entry.log(&response, took);
+        entry.log(&response, status, took);
     }
     response
 }
@@ -85,26 +89,30 @@ impl Entry {
         }
     }
 
-    fn log(&self, response: &ApiResponse, took: std::time::Duration) {
-        let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    fn log(&self, response: &ApiResponse, status: StatusCode, took: std::time::Duration) {
         let user = response.extensions().get::<UserName>();
         tracing::info!(
             target: "tidewaiter_registry::access",
             method = %self.method,
             path = self.path,
-            status = response.status().as_u16(),
-            bytes = length.unwrap_or("-"),
+            status = status.as_u16(),
+            bytes = self.size(response).unwrap_or_else(|| "-".to_owned()),
             milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             client = self.client,
-            user = user.map_or("-", |user| user.0.as_str()),
+            user = user.map_or("-", UserName::as_str),
             user_agent = self.user_agent,
         );
     }
-}
 
-/// Who sent a request: handlers leave it with the answer, for the log.
-#[derive(Debug, Clone)]
-pub(super) struct UserName(pub(super) String);
+    /// Bytes of the answer's body, as far as they are known before it is sent.
+    fn size(&self, response: &ApiResponse) -> Option<String> {
+        if self.method == Method::HEAD {
+            return Some("0".to_owned());
+        }
+        let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        length.map(str::to_owned).or_else(|| Some(response.body().size_hint().exact()?.to_string()))
+    }
+}
 
 fn resource(path: &str) -> Resource {
     let Some(path) = path.strip_prefix("/v2") else {

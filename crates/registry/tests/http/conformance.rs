@@ -259,6 +259,19 @@ async fn blobs_in_ranges() {
             assert_eq!(header(&response, "content-range"), format!("bytes {start}-{}/{size}", end - 1));
             assert!(response.bytes().await.expect("a body") == content[start..end], "{range}");
         }
+        // A part is sent only to who has another part of the same.
+        for (condition, status) in [
+            (format!("\"{digest}\""), StatusCode::PARTIAL_CONTENT),
+            (format!("W/\"{digest}\""), StatusCode::OK),
+            ("\"other\"".to_owned(), StatusCode::OK),
+            ("Wed, 21 Oct 2015 07:28:00 GMT".to_owned(), StatusCode::OK),
+        ] {
+            let get = server.request(Method::GET, &path).header("Range", "bytes=500-");
+            let response = get.header("If-Range", &condition).send().await.expect("sent");
+            assert_eq!(response.status(), status, "{condition}");
+            let start = if status == StatusCode::OK { 0 } else { 500 };
+            assert!(response.bytes().await.expect("a body") == content[start..], "{condition}");
+        }
     }
 }
 
@@ -422,6 +435,24 @@ async fn manifests_of_every_kind_by_tag_and_by_digest() {
     }
     let list = server.get(&format!("/v2/{REPOSITORY}/tags/list")).await;
     assert_eq!(code(list).await, "NAME_UNKNOWN", "the repository ceases with its last manifest");
+}
+
+/// Many clients take no answer with more than a hundred headers.
+#[tokio::test]
+async fn many_tags_share_headers() {
+    let server = Server::start().await;
+    let manifest = server.image(REPOSITORY, Algorithm::Sha256, b"layer").await;
+    let digest = Digest::sha256(&manifest);
+    for (count, headers) in [(50, 50), (51, 26), (100, 50)] {
+        let tags: Vec<_> = (0..count).map(|position| format!("v{position}")).collect();
+        let put =
+            server.put_manifest(REPOSITORY, &format!("{digest}?tag={}", tags.join("&tag=")), &manifest).await;
+        assert_eq!(put.status(), StatusCode::CREATED);
+        let set: Vec<_> =
+            put.headers().get_all("oci-tag").iter().map(|value| value.to_str().expect("text")).collect();
+        assert_eq!(set.len(), headers);
+        assert_eq!(set.join(", "), tags.join(", "));
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use super::registry_output::print_json;
 use super::registry_stores::{StoreArgs, WholeDataArgs};
 use super::{registry_gc, registry_scope_map, registry_token};
 use crate::environment;
-use crate::serve::{DataDirectory, listen, stop_on_signal};
+use crate::serve::{DataDirectory, listen, raise_file_limit, stop_on_signal};
 use crate::ui::Ui;
 
 /// Run and manage the embedded registry
@@ -84,6 +84,7 @@ async fn run_serve(args: ServeArgs, ui: Ui) -> Result<()> {
     let options = args.behaviour.apply(Options::new(Clock::new(environment::now)))?;
     let serving = ServeOptions { tls: args.tls.load()?, ..ServeOptions::default() };
     let directory = DataDirectory::open(&args.data)?;
+    raise_file_limit();
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let listener = listen(args.listen, "--listen").await?;

@@ -20,7 +20,7 @@ use super::registry;
 use super::registry_access::AccessArgs;
 use super::registry_behaviour::{BehaviourArgs, TlsArgs};
 use super::registry_stores::StoreArgs;
-use crate::serve::{DataDirectory, listen, stop_on_signal};
+use crate::serve::{DataDirectory, listen, raise_file_limit, stop_on_signal};
 use crate::ui::Ui;
 use crate::{demo, environment};
 
@@ -67,6 +67,7 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     let options = args.behaviour.apply(Options::new(Clock::new(environment::now)))?;
     let serving = ServeOptions { tls: args.tls.load()?, ..ServeOptions::default() };
     let directory = DataDirectory::open(&data)?;
+    raise_file_limit();
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let web_listener = listen(args.listen, "--listen").await?;
