@@ -6,6 +6,7 @@
 
 mod payload;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,10 @@ use crate::sql;
 
 /// Events read at a time.
 const BATCH: u32 = 100;
-/// How long a process keeps a cursor without a sign of life: longer than one post may take, in microseconds.
-const LEASE: i64 = 60 * 1_000_000;
+/// How long a process keeps a cursor without a sign of life, in microseconds: so long others wait after it was killed.
+const LEASE: i64 = 15 * 1_000_000;
+/// How often it gives one while it waits for a receiver.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often other processes' events are looked for, where they are not heard of.
@@ -156,25 +159,14 @@ impl Runner {
         Ok(())
     }
 
-    /// The cursor, when no other process holds it.
-    async fn lease(&self) -> Result<Option<i64>> {
-        let now = self.shared.now();
-        let arguments = args![self.reader(), &self.shared.instance, now.saturating_add(LEASE), now];
-        let mut tx = self.shared.metadata.db().begin().await?;
-        let row = tx.fetch_optional(sql::LEASE_READER, arguments).await?;
-        let sequence = row.map(|row| row.i64(0)).transpose()?;
-        tx.commit().await?;
-        Ok(sequence)
-    }
-
     async fn post_new(&mut self) -> Result<Progress> {
-        while let Some(cursor) = self.lease().await? {
+        while let Some(cursor) = lease(&self.shared, &self.reader()).await? {
             let batch = events::after(self.shared.metadata.db(), cursor, BATCH).await?;
             if batch.is_empty() {
                 break;
             }
             for event in batch {
-                if self.webhook.wants(&event) && !self.post(&event).await {
+                if self.webhook.wants(&event) && !self.post_alive(&event).await {
                     return Ok(Progress::Failed);
                 }
                 let until = self.shared.now().saturating_add(LEASE);
@@ -188,10 +180,21 @@ impl Runner {
         Ok(Progress::Done)
     }
 
-    /// Posts an event; `false` when it has to be tried again.
+    /// Posts an event, and keeps the cursor meanwhile; `false` when it has to be tried again.
+    async fn post_alive(&mut self, event: &Event) -> bool {
+        let alive = keep_lease(Arc::clone(&self.shared), self.reader());
+        tokio::select! {
+            posted = self.post(event) => posted,
+            never = alive => match never {},
+        }
+    }
+
     async fn post(&mut self, event: &Event) -> bool {
         match self.try_post(event).await {
             Ok(()) => {
+                if self.failures > 0 {
+                    tracing::info!(webhook = self.webhook.name, "a webhook works again");
+                }
                 self.failures = 0;
                 true
             }
@@ -208,7 +211,11 @@ impl Runner {
                     self.failures = 0;
                     return true;
                 }
-                tracing::warn!(webhook, sequence, reason, "a webhook failed; it is tried again");
+                if self.failures == 1 {
+                    tracing::warn!(webhook, sequence, reason, "a webhook failed; it is tried until it works");
+                } else {
+                    tracing::debug!(webhook, sequence, reason, "a webhook failed again");
+                }
                 false
             }
         }
@@ -257,6 +264,27 @@ impl Runner {
         let status = response.status();
         // A receiver that has not shown yet that it wants them must say 200; afterwards any success counts.
         if status.is_success() { Ok(response) } else { Err(format!("the receiver answered {status}")) }
+    }
+}
+
+/// A cursor, when no other process holds it. It is held from then on.
+async fn lease(shared: &Shared, reader: &str) -> Result<Option<i64>> {
+    let now = shared.now();
+    let arguments = args![reader, &shared.instance, now.saturating_add(LEASE), now];
+    let mut tx = shared.metadata.db().begin().await?;
+    let row = tx.fetch_optional(sql::LEASE_READER, arguments).await?;
+    let sequence = row.map(|row| row.i64(0)).transpose()?;
+    tx.commit().await?;
+    Ok(sequence)
+}
+
+/// Gives signs of life. When another process has taken the cursor all the same, moving it on says so.
+async fn keep_lease(shared: Arc<Shared>, reader: String) -> Infallible {
+    loop {
+        tokio::time::sleep(SIGN_OF_LIFE).await;
+        if let Err(error) = lease(&shared, &reader).await {
+            tracing::debug!(%error, "a sign of life could not be given");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::server::{Server, options};
+use crate::server::{Hands, Server, options};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -175,14 +175,74 @@ async fn nothing_is_lost_or_repeated_when_the_process_ends() {
     assert_eq!(next(&mut news).await.1["target"]["tag"], "v3");
 }
 
+/// A process that was killed gives nothing back: so the next one has to wait a little.
 #[tokio::test]
-async fn failed_posts_are_tried_again() {
+async fn events_of_a_killed_process_are_posted_within_seconds() {
+    let (url, mut news) = receiver(0).await;
+    let hands = Hands::new();
+    let options = || Options {
+        webhooks: vec![webhook(&url, WebhookFormat::Acr, "")],
+        clock: hands.clock(),
+        ..options()
+    };
+    let server = Server::start_with(options()).await;
+    let killed = Upkeep::start(&server).await;
+    server.push_image("app", "v1", b"layer").await;
+    assert_eq!(next(&mut news).await.1["target"]["tag"], "v1");
+    let sql = "SELECT sequence FROM registry_cursors";
+    while server.temp.db.fetch_one(sql, Vec::new()).await.expect("a row").i64(0).expect("a number") < 1 {
+        tokio::task::yield_now().await;
+    }
+    killed.task.abort();
+    assert!(killed.task.await.expect_err("it has not ended by itself").is_cancelled());
+    server.push_image("app", "v2", b"layer").await;
+    hands.pass(Duration::from_secs(16));
+    let blobs = BlobStore::local(server.temp.directory.path()).await.expect("a store");
+    let registry = Registry::open(server.temp.db.clone(), blobs, options()).await.expect("a registry");
+    let next_process = server.beside(registry).await;
+    let _upkeep = Upkeep::start(&next_process).await;
+    assert_eq!(next(&mut news).await.1["target"]["tag"], "v2");
+}
+
+/// Keeps the warnings of webhooks.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN && metadata.target().ends_with("::webhooks")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.lock().expect("not poisoned").push(format!("{event:?}"));
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn failed_posts_are_tried_again_and_said_once() {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
     let (url, mut news) = receiver(3).await;
     let (server, _upkeep) = start(webhook(&url, WebhookFormat::Acr, "")).await;
     server.push_image("app", "v1", b"layer").await;
     server.push_image("app", "v2", b"layer").await;
     assert_eq!(next(&mut news).await.1["target"]["tag"], "v1");
     assert_eq!(next(&mut news).await.1["target"]["tag"], "v2");
+    let warnings = warnings.0.lock().expect("not poisoned");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("a webhook failed") && warnings[0].contains("500"), "{warnings:?}");
 }
 
 #[tokio::test]
