@@ -2,6 +2,7 @@
 
 mod progress;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use crate::tls::Tls;
 pub(crate) use progress::Stalled;
 
 /// How long a connection that is to be closed may take to end by itself.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How connections are served.
 #[derive(Debug, Clone)]
@@ -171,12 +172,12 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let address = client.address;
-        let activity = Activity::new();
+        let activity = Activity::default();
         let stream = PatientStream::new(stream, self.stall_patience, activity.clone());
         let service = service_fn(|request: Request<Incoming>| {
-            let busy = activity.begin();
+            let (busy, version) = (activity.begin(), request.version());
             let answer = Arc::clone(&self).answer(request, client.clone());
-            async move { Ok::<_, std::convert::Infallible>(answer.await.map(|body| AnswerBody::new(body, busy))) }
+            async move { Ok::<_, Infallible>(answer.await.map(|body| AnswerBody::new(body, busy, version))) }
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
@@ -191,6 +192,10 @@ impl Server {
                     return;
                 }
                 () = self.cut_off.cancelled() => return,
+                () = activity.held_up(self.stall_patience) => {
+                    tracing::debug!(%address, "a client has taken nothing of its answers for too long");
+                    return;
+                }
                 () = self.stopping.cancelled(), if !ending => {}
                 () = activity.quiet(patience) => {
                     if ending {

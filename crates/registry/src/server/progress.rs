@@ -4,52 +4,91 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::BoxError;
+use axum::http::Version;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::Sleep;
+use tokio::time::{MissedTickBehavior, Sleep};
 
-/// What is under way on one connection: requests until the end of their answers, and writes that wait.
-#[derive(Debug, Clone)]
-pub(super) struct Activity(Arc<watch::Sender<usize>>);
+/// Writes up to this size answer pings and the like, and are no progress: whoever sends pings would never be idle.
+const SMALL_WRITE: usize = 64;
+
+/// What is under way on one connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Activity(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Requests until the end of their answers, and writes that wait.
+    under_way: watch::Sender<usize>,
+    /// Answers of HTTP/2 whose next part the client does not let us send yet, as far as we see.
+    held_up: AtomicUsize,
+    /// Grows with everything that is sent.
+    progress: AtomicU64,
+}
 
 impl Activity {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
-    }
-
     /// Something begins; it ends when what is given is dropped.
     pub(super) fn begin(&self) -> Busy {
-        self.0.send_modify(|count| *count += 1);
-        Busy(Arc::clone(&self.0))
+        self.0.under_way.send_modify(|count| *count += 1);
+        Busy(self.clone())
     }
 
-    /// Waits until nothing has been under way for this long.
+    fn advance(&self) {
+        self.0.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn progress(&self) -> u64 {
+        self.0.progress.load(Ordering::Relaxed)
+    }
+
+    /// Waits until nothing has been under way, and nothing was sent, for this long. Over HTTP/2, an answer may still
+    /// be sent after it was handed over whole.
     pub(super) async fn quiet(&self, patience: Duration) {
-        let mut count = self.0.subscribe();
+        let mut count = self.0.under_way.subscribe();
         loop {
             // The sender is ours, so there is always an answer.
             let _ = count.wait_for(|count| *count == 0).await;
+            let before = self.progress();
             tokio::select! {
-                () = tokio::time::sleep(patience) => return,
+                () = tokio::time::sleep(patience) => if self.progress() == before { return },
                 _ = count.changed() => {}
             }
+        }
+    }
+
+    /// Waits until all that is under way are answers that the client does not let us send, and it has been so for
+    /// this long, or half as long again. A client of HTTP/2 can do that to each of its requests while it reads what
+    /// comes.
+    pub(super) async fn held_up(&self, patience: Duration) {
+        let mut looks = tokio::time::interval((patience / 2).max(Duration::from_millis(1)));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut before, mut unchanged) = (self.progress(), 0);
+        loop {
+            looks.tick().await;
+            let (now, held_up) = (self.progress(), self.0.held_up.load(Ordering::Relaxed));
+            let stuck = held_up > 0 && held_up == *self.0.under_way.borrow() && now == before;
+            unchanged = if stuck { unchanged + 1 } else { 0 };
+            if unchanged == 3 {
+                return;
+            }
+            before = now;
         }
     }
 }
 
 /// Something that is under way.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<watch::Sender<usize>>);
+pub(super) struct Busy(Activity);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.0.0.under_way.send_modify(|count| *count -= 1);
     }
 }
 
@@ -96,6 +135,14 @@ impl<S> PatientStream<S> {
         Self { stream, timer: Timer::new(patience), activity, writing: None }
     }
 
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(size)) = polled
+            && *size > SMALL_WRITE
+        {
+            self.activity.advance();
+        }
+    }
+
     fn check<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.writing = None;
@@ -126,6 +173,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.wrote(&polled);
         this.check(context, polled)
     }
 
@@ -136,6 +184,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.wrote(&polled);
         this.check(context, polled)
     }
 
@@ -226,12 +275,32 @@ where
 #[derive(Debug)]
 pub(super) struct AnswerBody {
     body: axum::body::Body,
-    _busy: Busy,
+    busy: Busy,
+    /// Over HTTP/2, each part is asked for when the client has room for it.
+    by_room: bool,
+    /// A part was given, and the next was not asked for.
+    given: bool,
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: axum::body::Body, busy: Busy) -> Self {
-        Self { body, _busy: busy }
+    pub(super) fn new(body: axum::body::Body, busy: Busy, version: Version) -> Self {
+        Self { body, busy, by_room: version == Version::HTTP_2, given: false }
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.busy.0.0
+    }
+
+    fn asked(&mut self) {
+        if std::mem::take(&mut self.given) {
+            self.counts().held_up.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.asked();
     }
 }
 
@@ -243,7 +312,15 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<bytes::Bytes>, axum::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(context)
+        let this = self.get_mut();
+        this.asked();
+        let polled = Pin::new(&mut this.body).poll_frame(context);
+        if this.by_room && matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            this.given = true;
+            this.counts().held_up.fetch_add(1, Ordering::Relaxed);
+            this.busy.0.advance();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

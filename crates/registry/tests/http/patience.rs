@@ -73,6 +73,35 @@ async fn answers_that_nobody_reads_are_given_up() {
     assert!(rest(&mut waiting).await.starts_with("HTTP/1.1 200 OK"));
 }
 
+/// The first bytes of a connection over HTTP/2 with this window for answers, and of a GET on it.
+fn http2_get(path: &str, window: u8) -> Vec<u8> {
+    // SETTINGS_INITIAL_WINDOW_SIZE is 4. Literal fields of HPACK without indexing: 0, name, value; `:method` GET,
+    // `:scheme` http are entries 2 and 6 of its table.
+    let settings = [&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0][..], &[window]].concat();
+    let length = |text: &str| u8::try_from(text.len()).expect("short");
+    let mut fields = vec![0x82, 0x86];
+    for (name, value) in [(":path", path), (":authority", "x")] {
+        fields.extend([&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat());
+    }
+    let headers =
+        [&[0, 0, u8::try_from(fields.len()).expect("short"), 1, 5, 0, 0, 0, 1][..], &fields].concat();
+    [HTTP2_PREFACE, &settings, &headers].concat()
+}
+
+#[tokio::test]
+async fn answers_that_a_client_of_http2_does_not_take_are_given_up() {
+    let server = Server::start().await;
+    let small = server.push_blob("app", Algorithm::Sha256, &[7; 1000]).await;
+    let large = server.push_blob("app", Algorithm::Sha256, &vec![7; 4 << 20]).await;
+    let options = ServeOptions { header_patience: SHORT, stall_patience: SHORT, ..ServeOptions::default() };
+    let address = server.serve_also(options).await;
+    for digest in [small, large] {
+        let mut stream = connect(&address, &http2_get(&format!("/v2/app/blobs/{digest}"), 10)).await;
+        let answer = rest(&mut stream).await;
+        assert!(answer.contains(&"\u{7}".repeat(10)), "what there is room for came: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn answers_that_take_long_to_make_are_waited_for() {
     let router = Router::new().route(
