@@ -48,7 +48,7 @@ impl Plan {
         for file in &self.files {
             let title = file.annotation(TITLE).unwrap_or_default();
             if !names.insert(title) {
-                return Err(Failure::new(format!("{title}: duplicate name")));
+                return Err(Failure::new(format!("{}: duplicate name", one_line(title))));
             }
         }
         Ok(())
