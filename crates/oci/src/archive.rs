@@ -122,7 +122,7 @@ impl Inner {
             Some(Blob::Member(member)) => {
                 self.members.open(*member).map_err(Error::file("read", self.members.path()))
             }
-            None => Err(Error::not_found(descriptor.digest.as_str())),
+            None => Err(Error::incomplete_store(self.members.path(), &descriptor.digest)),
         }
     }
 

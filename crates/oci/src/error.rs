@@ -351,6 +351,11 @@ impl Error {
         move |source| Self::File { operation, path, source }
     }
 
+    /// Content that a layout or archive should have, by its own index or manifests, is not there.
+    pub(crate) fn incomplete_store(path: &std::path::Path, digest: &Digest) -> Self {
+        Self::not_found(format!("{} is damaged or incomplete: {digest}", path.display()))
+    }
+
     /// A layout or archive on disk is broken.
     pub(crate) fn invalid_store(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::InvalidStore { path: path.into(), reason: reason.into() }

@@ -31,7 +31,8 @@ pub struct Referrer {
 
 /// What refers to `root`, and what refers to that, down to `depth` levels (all when not given); at every level
 /// only what has the artifact type, when one is given. Siblings are asked for at the same time; their order
-/// is the store's.
+/// is the store's. A manifest that a store lists as a referrer of itself, directly or not, is not followed again:
+/// it ends its branch.
 pub async fn referrer_tree(
     target: &dyn ReadTarget,
     root: &Descriptor,
@@ -40,7 +41,7 @@ pub async fn referrer_tree(
 ) -> Result<Vec<Referrer>> {
     let walk =
         Walk { target, root, artifact_type, requests: Semaphore::new(PARALLEL), found: AtomicUsize::new(0) };
-    walk.below(root.clone(), depth.unwrap_or(MAX_DEPTH)).await
+    walk.below(root.clone(), Vec::new(), depth.unwrap_or(MAX_DEPTH)).await
 }
 
 struct Walk<'a> {
@@ -52,9 +53,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn below(&self, subject: Descriptor, depth: usize) -> BoxFuture<'_, Result<Vec<Referrer>>> {
+    /// `above` is what the subject refers to, directly or not, up to the root.
+    fn below(
+        &self,
+        subject: Descriptor,
+        mut above: Vec<Digest>,
+        depth: usize,
+    ) -> BoxFuture<'_, Result<Vec<Referrer>>> {
         async move {
-            if depth == 0 {
+            if depth == 0 || above.contains(&subject.digest) {
                 return Ok(Vec::new());
             }
             let found = {
@@ -64,8 +71,10 @@ impl Walk<'_> {
             if self.found.fetch_add(found.len(), Ordering::Relaxed) + found.len() > MAX_REFERRERS {
                 return Err(Error::TooMany { digest: self.root.digest.clone(), limit: MAX_REFERRERS });
             }
+            above.push(subject.digest);
+            let above = &above;
             try_join_all(found.into_iter().map(|descriptor| async move {
-                let referrers = self.below(descriptor.clone(), depth - 1).await?;
+                let referrers = self.below(descriptor.clone(), above.clone(), depth - 1).await?;
                 Ok(Referrer { descriptor, referrers })
             }))
             .await

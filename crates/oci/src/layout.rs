@@ -60,7 +60,7 @@ impl Layout {
         Ok(Self { files: Arc::new(files) })
     }
 
-    /// Opens a layout for writing, and makes an empty one where there is none.
+    /// Opens a layout for writing. Where there is none it is made when something is written.
     pub async fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let files = blocking::run_counted(move || Files::create(&path)).await?;

@@ -44,7 +44,8 @@ fn no_platform(platform: &Platform, reference: &str, available: String) -> Error
 
 fn available(index: &Index) -> String {
     let platforms = index.manifests.iter().filter_map(|child| child.platform.as_ref());
-    platforms.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let platforms = platforms.map(ToString::to_string).collect::<Vec<_>>();
+    if platforms.is_empty() { "none with a platform".to_owned() } else { platforms.join(", ") }
 }
 
 /// The platform that an image's configuration states; nothing when it is no image configuration.

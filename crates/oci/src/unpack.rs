@@ -186,7 +186,11 @@ impl Output {
             None if trusted => {
                 let path = self.path.join(title);
                 let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-                    return Err(self.outside(title));
+                    let nameless = io::Error::new(
+                        io::ErrorKind::InvalidFilename,
+                        "that is no name of a file or directory",
+                    );
+                    return Err(Error::file("write", &path)(nameless));
                 };
                 let names = vec![name.to_owned()];
                 Ok(Target { base: open_base(parent)?, base_path: parent.to_owned(), names })

@@ -53,6 +53,8 @@ pub(super) struct State {
 pub(super) struct Files {
     root: PathBuf,
     state: Mutex<State>,
+    /// The layout is to be made when there is something to write: a command that fails before leaves none.
+    unmade: Mutex<bool>,
     /// Held while `index.json` is replaced. Whoever waits finds its changes written by the one before.
     writer: Mutex<()>,
     /// Number of series of pushes under way, which put off writing `index.json`.
@@ -67,6 +69,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Files {
     /// Opens an existing layout.
     pub(super) fn open(root: &Path) -> Result<Self> {
+        if root.is_file() {
+            let operation = "this: archives can only be read by commands that pull or copy; unpack it, or name a directory";
+            return Err(Error::Unsupported { store: root.display().to_string(), operation });
+        }
         let read = |name: &str, limit| match read_limited(&root.join(name), limit) {
             Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let reason = if root.exists() { format!("it has no file {name}") } else { missing() };
@@ -76,17 +82,50 @@ impl Files {
         };
         check_layout_file(root, &read("oci-layout", MAX_MANIFEST_SIZE)?)?;
         let index = IndexFile::parse(root, &read("index.json", MAX_INDEX_SIZE)?)?;
-        let state = State { index, stamp: None, pending: Vec::new(), links: None };
-        Ok(Self {
-            root: root.to_owned(),
-            state: Mutex::new(state),
-            writer: Mutex::default(),
-            batches: AtomicUsize::new(0),
-        })
+        Ok(Self::new(root, index, false))
     }
 
-    /// Opens a layout for writing and makes what is missing of it.
+    fn new(root: &Path, index: IndexFile, unmade: bool) -> Self {
+        let state = State { index, stamp: None, pending: Vec::new(), links: None };
+        Self {
+            root: root.to_owned(),
+            state: Mutex::new(state),
+            unmade: Mutex::new(unmade),
+            writer: Mutex::default(),
+            batches: AtomicUsize::new(0),
+        }
+    }
+
+    /// Opens a layout for writing. Where there is none it is made when something is written.
     pub(super) fn create(root: &Path) -> Result<Self> {
+        if root.is_file() {
+            let operation = "writing: archives can only be read; unpack it, or name a directory";
+            return Err(Error::Unsupported { store: root.display().to_string(), operation });
+        }
+        if !root.join("index.json").exists() && !root.join("oci-layout").exists() {
+            return Ok(Self::new(root, IndexFile::default(), true));
+        }
+        Self::make(root)?;
+        Self::open(root)
+    }
+
+    /// Makes the layout, if that was put off.
+    fn ensure_made(&self) -> Result<()> {
+        let mut unmade = locked(&self.unmade);
+        if *unmade {
+            Self::make(&self.root)?;
+            *unmade = false;
+        }
+        Ok(())
+    }
+
+    /// There is no layout yet, nor did another process make it meanwhile.
+    fn is_unmade(&self) -> bool {
+        *locked(&self.unmade) && !self.root.join("index.json").exists()
+    }
+
+    /// Makes what is missing of a layout.
+    fn make(root: &Path) -> Result<()> {
         for directory in [root.join("blobs/sha256"), root.join("ingest")] {
             fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
         }
@@ -101,7 +140,7 @@ impl Files {
             }
             remove_leftovers(&root.join("ingest"));
         }
-        Self::open(root)
+        Ok(())
     }
 
     /// The directory.
@@ -128,7 +167,7 @@ impl Files {
     pub(super) fn open_blob(&self, descriptor: &Descriptor) -> Result<File> {
         let path = self.blob_path(&descriptor.digest);
         let file = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::not_found(descriptor.digest.as_str()),
+            io::ErrorKind::NotFound => Error::incomplete_store(&self.root, &descriptor.digest),
             _ => Error::file("open", &path)(error),
         })?;
         let actual = file.metadata().map_err(Error::file("read", &path))?.len();
@@ -169,6 +208,9 @@ impl Files {
     /// What the layout says now, with the changes of other processes.
     pub(super) fn state(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = locked(&self.state);
+        if self.is_unmade() {
+            return Ok(state);
+        }
         let path = self.root.join("index.json");
         let metadata = fs::metadata(&path).map_err(Error::file("read", &path))?;
         if state.stamp != Some(Stamp::of(&metadata)) {
@@ -230,6 +272,7 @@ impl Files {
         if locked(&self.state).pending.is_empty() {
             return Ok(());
         }
+        self.ensure_made()?;
         let _lock = lock_directory(&self.root)?;
         self.write_index()
     }
@@ -283,6 +326,7 @@ impl Files {
 
     /// Starts writing content.
     pub(super) fn ingest(&self, descriptor: &Descriptor) -> Result<Ingest> {
+        self.ensure_made()?;
         let directory = self.root.join("ingest");
         let target = self.blob_path(&descriptor.digest);
         let parent = self.root.join("blobs").join(descriptor.digest.algorithm().as_str());

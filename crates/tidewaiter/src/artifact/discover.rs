@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
-use tidewaiter_oci::Descriptor;
 use tidewaiter_oci::graph::{Referrer, referrer_tree};
+use tidewaiter_oci::{Descriptor, Digest};
 
 use crate::artifact::complete;
 use crate::artifact::display::json;
@@ -75,6 +75,11 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     // A table has no levels.
     let depth = if format == Format::Table { Some(1) } else { depth };
     let referrers = referrer_tree(&*store, &subject, artifact_type, depth).await.map_err(blame)?;
+    if let Some(digest) = repeated(&referrers, &mut vec![&subject.digest]) {
+        session.ui.note(format_args!(
+            "Warning: {digest} is listed as a referrer of itself; what refers to it is shown once"
+        ));
+    }
     let path = target.location.path.as_str();
     match &format {
         Format::Tree | Format::Text => {
@@ -96,6 +101,20 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         _ => format.write(session.ui, &Discovered::new(path, &subject, &referrers))?,
     }
     Ok(())
+}
+
+/// What stands below itself in a tree.
+fn repeated<'t>(referrers: &'t [Referrer], above: &mut Vec<&'t Digest>) -> Option<&'t Digest> {
+    referrers.iter().find_map(|referrer| {
+        let digest = &referrer.descriptor.digest;
+        if above.contains(&digest) {
+            return Some(digest);
+        }
+        above.push(digest);
+        let found = repeated(&referrer.referrers, above);
+        above.pop();
+        found
+    })
 }
 
 fn read_depth(matches: &Matches) -> Outcome<Option<usize>> {

@@ -8,6 +8,7 @@ use crate::artifact::options::remote::{self, RemoteOptions, Side, named_credenti
 use crate::artifact::options::target::is_answer;
 use crate::artifact::prompt;
 use crate::artifact::session::Session;
+use crate::environment;
 
 pub(crate) fn command() -> Command {
     Command::new("login")
@@ -38,6 +39,14 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let registry = &matches.arguments()[0];
     let mut remote = RemoteOptions::read(session, matches, Side::ONLY)?;
     matches.validate()?;
+    if remote.store().path().is_none() {
+        return Err(Failure::new("there is no file to keep credentials in, because HOME is not set").advice(
+            format!(
+                "Name a file with --registry-config, or a directory with the variable {}",
+                environment::DOCKER_CONFIG
+            ),
+        ));
+    }
     let typed = remote.credential().clone();
     if typed.password.is_empty() && typed.identity_token.is_empty() {
         let username = match typed.username.as_str() {

@@ -90,6 +90,9 @@ impl PackingOptions {
     pub(crate) fn read(matches: &Matches, files: &[String]) -> Outcome<Self> {
         if !matches.bool("disable-path-validation") {
             check_paths(files)?;
+            if files.iter().any(|file| is_stdin(file)) {
+                check_stdin_name(matches.text("stdin-name"))?;
+            }
         }
         for file in files.iter().filter(|file| is_stdin(file)) {
             crate::artifact::manifest::push::check_stdin(
@@ -118,6 +121,7 @@ impl PackingOptions {
             _ => Compression::Gzip { level: 5 },
         };
         let export = matches.text("export-manifest");
+        check_export(Path::new(export))?;
         Ok(Self {
             annotations: annotations::read(matches)?,
             created,
@@ -169,6 +173,7 @@ impl PackingOptions {
     /// Packs the configuration that `file[:type]` names.
     pub(crate) async fn pack_config(&self, file: &str) -> Outcome<Packed> {
         let (path, media_type) = split_path(file, UNKNOWN_CONFIG)?;
+        self.kind(Path::new(path))?;
         let mut packed = pack_file(path, "", Some(media_type), FileAttributes::Ignore).await?;
         packed.descriptor.annotations = self.annotations.config().cloned();
         Ok(packed)
@@ -223,6 +228,30 @@ fn check_paths(files: &[String]) -> Outcome {
         "absolute file path detected. If it's intentional, use --disable-path-validation flag to skip this check: {}",
         absolute.join(", ")
     )))
+}
+
+/// The name of standard input becomes a path too, and is nobody's path here.
+fn check_stdin_name(name: &str) -> Outcome {
+    let title = clean_title(name);
+    if !Path::new(&title).is_absolute() && title != ".." && !title.starts_with("../") {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "--stdin-name leads out of the directory that it is pulled into. If it's intentional, use \
+         --disable-path-validation flag to skip this check: {name}"
+    )))
+}
+
+/// A manifest that cannot be written is better known before everything is pushed.
+fn check_export(path: &Path) -> Outcome {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => Err(Failure::new(format!(
+            "failed to write {}: {} is not a directory",
+            path.display(),
+            parent.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// An artifact on its way: what is packed is put on a stage, and goes from there to its target. Large files go
@@ -306,7 +335,7 @@ impl<'a> Pushing<'a> {
         if kind.is_file() || kind.is_symlink() {
             return Ok(pack_file(path, title, media_type, attributes).await?);
         }
-        self.pack_spooled(spool::file(path).await?, file, layers).await
+        self.pack_spooled(spool::file(self.session.ui, path).await?, file, layers).await
     }
 
     async fn pack_spooled(

@@ -93,6 +93,21 @@ impl Answers {
             let answer = if path.contains("/tags/list") {
                 let tags = br#"{"name":"a","tags":["1"]}"#;
                 [begin("200 OK", "application/json", tags.len()).as_bytes(), tags].concat()
+            } else if path.contains("/referrers/") {
+                // It says that the artifact refers to itself.
+                let index = json!({
+                    "schemaVersion": 2,
+                    "mediaType": "application/vnd.oci.image.index.v1+json",
+                    "manifests": [{
+                        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                        "digest": Digest::sha256(&self.manifest).to_string(),
+                        "size": self.manifest.len(),
+                        "artifactType": "a/b",
+                    }],
+                });
+                let body = serde_json::to_vec(&index).expect("JSON");
+                let kind = "application/vnd.oci.image.index.v1+json";
+                [begin("200 OK", kind, body.len()).as_bytes(), &body].concat()
             } else if path.contains("/manifests/") {
                 let kind = "application/vnd.oci.image.manifest.v1+json";
                 let body = if method == "HEAD" { &[] } else { self.manifest.as_slice() };

@@ -5,5 +5,6 @@ mod endings;
 mod errors;
 mod half_registry;
 mod help;
+mod mishaps;
 mod oras;
 mod progress;

@@ -69,7 +69,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     if digest.is_none() && !target.location.reference.is_empty() {
         return Err(session.missing_digest(&target.location.raw));
     }
-    let (source, _spooled) = find(matches, file, digest).await?;
+    let (source, _spooled) = find(session, matches, file, digest).await?;
     let store = target.open(session).await?.target();
     let describes = matches.bool("descriptor");
     let style = match (describes, terminal::draws(matches)) {
@@ -99,6 +99,7 @@ enum Source {
 
 /// Finds what is to be pushed. What can be read only once is kept in a temporary file as long as that lives.
 async fn find(
+    session: &Session,
     matches: &Matches,
     file: &str,
     digest: Option<Digest>,
@@ -113,10 +114,10 @@ async fn find(
         return Ok((Source::Named(Box::new(blob), Content::Stream(Box::pin(tokio::io::stdin()))), None));
     }
     let given = Path::new(file);
-    let kind = given.metadata().map_err(failure::file("read", given))?.file_type();
+    let kind = given.metadata().map_err(failure::file("find", given))?.file_type();
     let spooled = match kind.is_file() || kind.is_dir() {
         true => None,
-        false => Some(spool::file(given).await?),
+        false => Some(spool::file(session.ui, given).await?),
     };
     let path = spooled.as_ref().map_or(given, NamedTempFile::path);
     let algorithm = digest.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
