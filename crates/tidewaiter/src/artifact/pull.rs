@@ -150,20 +150,24 @@ async fn write(
     let output = Output::open(matches.text("output"), output_options(matches)).await?;
     let unpacks = !matches.bool("no-unpack");
     let lanes = Lanes::new(Concurrency::new(read_concurrency(matches)));
-    let written = stream::iter(&plan.files)
-        .map(|file| async {
-            let _permit = lanes.enter(file.size).await;
-            write_one(&output, source, file, status, unpacks)
-                .await
-                .map_err(|error| explain(session, target, error))
+    // The first that fails ends them all, whichever it is.
+    let mut written: Vec<(usize, PathBuf)> = stream::iter(plan.files.iter().enumerate())
+        .map(|(place, file)| {
+            let (output, lanes) = (&output, &lanes);
+            async move {
+                let _permit = lanes.enter(file.size).await;
+                let path = write_one(output, source, file, status, unpacks).await;
+                path.map(|path| (place, path)).map_err(|error| explain(session, target, error))
+            }
         })
-        .buffered(lanes.width())
-        .try_collect::<Vec<PathBuf>>()
+        .buffer_unordered(lanes.width())
+        .try_collect()
         .await?;
+    written.sort_unstable();
     for manifest in &plan.manifests {
         status.report(manifest, Event::Copied);
     }
-    let describe = |(file, path): (&Descriptor, PathBuf)| -> Outcome<PulledFile> {
+    let describe = |(file, (_, path)): (&Descriptor, (usize, PathBuf))| -> Outcome<PulledFile> {
         let absolute = std::path::absolute(&path).map_err(failure::file("find", &path))?;
         let mut path = absolute.display().to_string();
         if absolute.is_dir() && !path.ends_with(MAIN_SEPARATOR) {

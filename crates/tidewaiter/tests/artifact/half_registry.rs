@@ -15,7 +15,7 @@ const SIZE: usize = 4 << 20;
 /// Name of the layer that is a file.
 pub(crate) const NAME: &str = "a-report-with-a-name-that-is-rather-long.json";
 
-/// A registry with one artifact of two layers. Of the last only one half ever comes; the other is not there, which
+/// A registry with one artifact of two layers. Of the first only one half ever comes; the other is not there, which
 /// is said when that half has gone out.
 pub(crate) struct HalfRegistry {
     pub(crate) host: String,
@@ -44,8 +44,8 @@ impl HalfRegistry {
             json!({"mediaType": "a/b", "digest": digest.to_string(), "size": size, "annotations": annotations})
         };
         let layers =
-            [layer(&Digest::sha256(b"missing"), "b"), layer(&stalled, if directory { "a" } else { NAME })]
-                [2 - layers..]
+            [layer(&stalled, if directory { "a" } else { NAME }), layer(&Digest::sha256(b"missing"), "b")]
+                [..layers]
                 .to_vec();
         let empty = Digest::sha256(b"{}").to_string();
         let manifest = json!({
