@@ -32,6 +32,7 @@ mod tarball;
 mod unnamed;
 pub mod unpack;
 pub mod verify;
+mod watched;
 
 pub use blocking::settled;
 pub use content::{

@@ -1,25 +1,21 @@
 //! Content whose digest is not known yet: files that are hashed while they are already on their way.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
+use tokio::io::AsyncReadExt as _;
 
 use crate::content::{BlobReader, Reopen};
 use crate::copy::{Event, Reporter};
 use crate::descriptor::Descriptor;
 use crate::digest::Algorithm;
 use crate::error::{Error, Result};
+use crate::watched::{Watch, watched};
 
 /// Bytes hashed at a time.
 const PIECE: usize = 256 * 1024;
-
-/// Bytes between two reports of progress.
-const REPORT_EVERY: u64 = 256 * 1024;
 
 /// A blob without a name: everything of its descriptor but the digest.
 #[derive(Clone)]
@@ -91,44 +87,26 @@ impl Progress {
     }
 }
 
-/// Content whose reading is told of.
+impl Watch for Arc<Progress> {
+    fn reached(&self, position: u64) {
+        self.count.store(position, Ordering::Relaxed);
+        self.report();
+    }
+}
+
+/// Content on its way, whose reading is told of.
 #[derive(Clone)]
-pub(crate) struct Watched {
+pub(crate) struct Reported {
     pub(crate) content: Arc<dyn Reopen>,
+    /// How many bytes it has.
+    pub(crate) size: u64,
     pub(crate) progress: Arc<Progress>,
 }
 
 #[async_trait]
-impl Reopen for Watched {
+impl Reopen for Reported {
     async fn open(&self, offset: u64) -> Result<BlobReader> {
         let inner = self.content.open(offset).await?;
-        let progress = Arc::clone(&self.progress);
-        Ok(Box::pin(WatchedReader { inner, progress, position: offset, reported: offset }))
-    }
-}
-
-struct WatchedReader {
-    inner: BlobReader,
-    progress: Arc<Progress>,
-    position: u64,
-    reported: u64,
-}
-
-impl AsyncRead for WatchedReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(self.inner.as_mut().poll_read(context, buffer))?;
-        let read = (buffer.filled().len() - before) as u64;
-        self.position += read;
-        if self.position - self.reported >= REPORT_EVERY || read == 0 {
-            self.reported = self.position;
-            self.progress.count.store(self.position, Ordering::Relaxed);
-            self.progress.report();
-        }
-        Poll::Ready(Ok(()))
+        Ok(watched(inner, Arc::clone(&self.progress), offset, self.size))
     }
 }

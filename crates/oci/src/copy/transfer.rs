@@ -1,15 +1,12 @@
 //! Moving one blob with as few requests as will do.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::lanes::SMALL;
@@ -18,14 +15,13 @@ use crate::blocking;
 use crate::content::{BlobReader, Content, Reopen, check, fetch_all};
 use crate::descriptor::Descriptor;
 use crate::error::Error;
+use crate::watched::{Watch, watched};
 
 /// After so many refusals in a row the destination is not asked to mount any more: each leaves an upload
 /// session behind.
 const MAX_REFUSED_MOUNTS: u32 = 3;
 /// After so many questions that were all answered "no", small blobs are sent without asking first.
 const ENOUGH_MISSED: u32 = 4;
-/// Bytes between two reports of progress.
-const REPORT_EVERY: u64 = 256 * 1024;
 
 impl Run {
     /// Brings a blob to the destination: mounts it, or finds it there, or sends it.
@@ -124,6 +120,7 @@ fn embedded(descriptor: &Descriptor) -> Option<Bytes> {
 }
 
 /// A blob at the source, opened as often as the destination needs.
+#[derive(Clone)]
 struct SourceContent {
     run: Arc<Run>,
     descriptor: Descriptor,
@@ -136,50 +133,21 @@ impl Reopen for SourceContent {
     async fn open(&self, offset: u64) -> Result<BlobReader, Error> {
         self.failed.store(false, Ordering::Release);
         match self.run.source.fetch_from(&self.descriptor, offset).await {
-            Ok(inner) => Ok(Box::pin(Counted {
-                inner,
-                run: Arc::clone(&self.run),
-                descriptor: self.descriptor.clone(),
-                failed: Arc::clone(&self.failed),
-                position: offset,
-                reported: offset,
-            })),
+            Ok(inner) => Ok(watched(inner, self.clone(), offset, self.descriptor.size)),
             Err(error) => {
-                self.failed.store(true, Ordering::Release);
+                self.failed();
                 Err(error)
             }
         }
     }
 }
 
-/// Tells how far a source has been read, and whether it failed.
-struct Counted {
-    inner: BlobReader,
-    run: Arc<Run>,
-    descriptor: Descriptor,
-    failed: Arc<AtomicBool>,
-    position: u64,
-    reported: u64,
-}
+impl Watch for SourceContent {
+    fn reached(&self, position: u64) {
+        self.run.report(&self.descriptor, Event::Progress(position));
+    }
 
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = ready!(self.inner.as_mut().poll_read(context, buffer));
-        if read.is_err() {
-            self.failed.store(true, Ordering::Release);
-            return Poll::Ready(read);
-        }
-        self.position += (buffer.filled().len() - before) as u64;
-        let due = self.position - self.reported >= REPORT_EVERY || self.position == self.descriptor.size;
-        if due && self.position > self.reported {
-            self.reported = self.position;
-            self.run.report(&self.descriptor, Event::Progress(self.position));
-        }
-        Poll::Ready(Ok(()))
+    fn failed(&self) {
+        self.failed.store(true, Ordering::Release);
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::media_type;
 use crate::remote::repository::Repository;
 use crate::remote::source;
-use crate::unnamed::{Progress, Unnamed, Watched};
+use crate::unnamed::{Progress, Reported, Unnamed};
 
 /// How far sending got before the digest was needed.
 struct Head {
@@ -40,10 +40,11 @@ impl Repository {
         let session = self.open_session().await?;
         let url = session.url.clone();
         let progress = Progress::new(Arc::clone(reporter));
-        let watched = Watched { content: Arc::clone(&blob.content), progress: Arc::clone(&progress) };
+        let reported =
+            Reported { content: Arc::clone(&blob.content), size: blob.size, progress: Arc::clone(&progress) };
         let sending = {
-            let (repository, content, size) = (self.clone(), watched.clone(), blob.size);
-            tokio::spawn(async move { repository.send_ahead(session, &content, size).await })
+            let (repository, content) = (self.clone(), reported.clone());
+            tokio::spawn(async move { repository.send_ahead(session, &content).await })
         };
         let mut sending = AbortOnDropHandle::new(sending);
         let measuring = tokio::spawn(async move { blob.measure().await });
@@ -76,7 +77,7 @@ impl Repository {
             Some(sent) => sent,
             None => joined(sending).await?,
         };
-        let content = Content::Reopen(Box::new(watched));
+        let content = Content::Reopen(Box::new(reported));
         match sent {
             Some(head) => {
                 let upload = Upload::new(self, &descriptor, content, head.session);
@@ -93,8 +94,8 @@ impl Repository {
 
     /// Sends everything in one PATCH. Nothing comes back from a registry that will not have it so; an error is
     /// one that no other way would mend.
-    async fn send_ahead(&self, session: Session, content: &Watched, size: u64) -> Result<Option<Head>> {
-        let payload = source::whole(content.open(0).await?, size);
+    async fn send_ahead(&self, session: Session, content: &Reported) -> Result<Option<Head>> {
+        let payload = source::whole(content.open(0).await?, content.size);
         let mut call = self
             .upload_call(Method::PATCH, session.url.clone())
             .header(CONTENT_TYPE, media_type::OCTET_STREAM)
@@ -117,7 +118,7 @@ impl Repository {
                 }
             };
         }
-        let at = received(&answer).unwrap_or(size);
+        let at = received(&answer).unwrap_or(content.size);
         let session = Session { url: self.location(&answer)?, ..session };
         answer.discard().await;
         head(session, at, Step::Moved)
