@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::query::Query;
 use sqlx::sqlite::{
@@ -13,9 +14,10 @@ use sqlx::sqlite::{
 use sqlx::{Postgres, Sqlite};
 use tokio::task::AbortHandle;
 
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::location::DbLocation;
 use crate::migrations;
+use crate::reserve::Reserve;
 use crate::statement::Statement;
 use crate::transaction::{Tx, TxInner};
 use crate::value::{Inner, Row, Value};
@@ -56,6 +58,7 @@ enum Engine {
     Sqlite {
         write: SqlitePool,
         read: SqlitePool,
+        reserve: Reserve,
     },
     Postgres(PgPool),
 }
@@ -76,7 +79,12 @@ impl Db {
     /// [`Error::Migrate`].
     pub async fn open(location: &DbLocation, options: &Options) -> Result<Self> {
         match location {
-            DbLocation::Sqlite(path) => Self::open_sqlite(path, options).await,
+            DbLocation::Sqlite(path) => match Self::open_sqlite(path, options).await {
+                Err(error) if error.kind() == ErrorKind::Full && Reserve::of(path).give_up() => {
+                    Self::open_sqlite(path, options).await
+                }
+                result => result,
+            },
             DbLocation::Postgres(url) => Self::open_postgres(location, url, options).await,
         }
     }
@@ -107,7 +115,12 @@ impl Db {
                 .max_lifetime(None)
                 .test_before_acquire(false)
         };
-        let write = pool().max_connections(1).connect_with(connect.clone()).await.map_err(failed)?;
+        let write = pool().max_connections(1).before_acquire(|connection, _| {
+            // On a full disk and the like SQLite takes a transaction back by itself. The driver then finds none to
+            // take back, believes it in progress for ever, and can only be closed.
+            Box::pin(async { Ok(!connection.is_in_transaction()) })
+        });
+        let write = write.connect_with(connect.clone()).await.map_err(failed)?;
         let mut connection = write.acquire().await.map_err(failed)?;
         claim_file(&mut connection, path).await?;
         migrations::migrate_sqlite(&mut connection, &path.display().to_string()).await?;
@@ -116,7 +129,8 @@ impl Db {
         let connect = connect.pragma("query_only", "ON");
         let read =
             pool().max_connections(options.connections.max(1)).connect_with(connect).await.map_err(failed)?;
-        Ok(Self { engine: Engine::Sqlite { write, read }, topics: Topics::default(), listener: None })
+        let engine = Engine::Sqlite { write, read, reserve: Reserve::of(path) };
+        Ok(Self { engine, topics: Topics::default(), listener: None })
     }
 
     async fn open_postgres(location: &DbLocation, url: &str, options: &Options) -> Result<Self> {
@@ -219,6 +233,24 @@ impl Db {
         Ok(Tx { inner, topics: self.topics.clone(), news: Vec::new() })
     }
 
+    /// Keeps some room on the disk of a SQLite file for deleting when everything else is full, as far as there is
+    /// room now. A PostgreSQL server looks after itself.
+    pub async fn keep_room(&self) {
+        if let Engine::Sqlite { reserve, .. } = &self.engine {
+            let reserve = reserve.clone();
+            // Without it everything works but deleting on a full disk, which has its own error.
+            let _ = tokio::task::spawn_blocking(move || reserve.keep()).await;
+        }
+    }
+
+    /// Gives up the room that [`Db::keep_room`] keeps. Whether a statement that failed with [`ErrorKind::Full`] has
+    /// a better chance now.
+    pub async fn give_up_room(&self) -> bool {
+        let Engine::Sqlite { reserve, .. } = &self.engine else { return false };
+        let reserve = reserve.clone();
+        tokio::task::spawn_blocking(move || reserve.give_up()).await.unwrap_or(false)
+    }
+
     /// Hears of the transactions that say [`Tx::notify`] with this topic.
     #[must_use]
     pub fn subscribe(&self, topic: &'static str) -> Wake {
@@ -228,7 +260,7 @@ impl Db {
     /// Closes all connections, after what is running has ended.
     pub async fn close(&self) {
         match &self.engine {
-            Engine::Sqlite { write, read } => {
+            Engine::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
             }

@@ -32,6 +32,8 @@ pub struct Cause(pub(crate) sqlx::Error);
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            // It may call it an input or output error.
+            sqlx::Error::Database(_) if self.kind() == ErrorKind::Full => f.write_str("the disk is full"),
             sqlx::Error::Database(error) => f.write_str(error.message()),
             sqlx::Error::PoolTimedOut => f.write_str("no connection became free in time"),
             other => other.fmt(f),
@@ -140,6 +142,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unwritable { .. } | Self::Foreign { .. } | Self::TooNew { .. } => ErrorKind::Config,
+            Self::Open { source, .. } | Self::Migrate { source, .. } if source.kind() == ErrorKind::Full => {
+                ErrorKind::Full
+            }
             Self::Open { .. } => ErrorKind::Config,
             Self::Transaction { source, .. } | Self::Statement { source, .. } => source.kind(),
             Self::Migrate { .. } | Self::NoRow { .. } | Self::Column { .. } => ErrorKind::Internal,
@@ -162,6 +167,8 @@ impl Error {
 const SQLITE_TEMPORARY: &[i64] = &[5, 6, 10];
 /// SQLite's primary result code of a full disk.
 const SQLITE_FULL: i64 = 13;
+/// What it says when there is no room for the index of its journal.
+const SQLITE_IOERR_SHMSIZE: i64 = 4874;
 
 impl Cause {
     fn kind(&self) -> ErrorKind {
@@ -174,7 +181,7 @@ impl Cause {
                     ErrorKind::Temporary
                 }
                 Some(code) if code.len() < 5 => match code.parse::<i64>() {
-                    Ok(code) if code & 0xff == SQLITE_FULL => ErrorKind::Full,
+                    Ok(code) if code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE => ErrorKind::Full,
                     Ok(code) if SQLITE_TEMPORARY.contains(&(code & 0xff)) => ErrorKind::Temporary,
                     _ => ErrorKind::Internal,
                 },

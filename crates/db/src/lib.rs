@@ -26,6 +26,7 @@ mod error;
 pub mod jobs;
 mod location;
 mod migrations;
+mod reserve;
 mod statement;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -2,7 +2,7 @@
 
 mod suite;
 
-use tidewaiter_db::{Db, DbLocation, Error, Options, args, testing::TempDb};
+use tidewaiter_db::{Db, DbLocation, Error, ErrorKind, Options, args, testing::TempDb};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_does_what_every_engine_does() {
@@ -68,4 +68,21 @@ async fn every_commit_waits_for_the_disk() {
     assert_eq!(row.i64(0).expect("an integer"), 2, "FULL");
     let row = tx.fetch_one("PRAGMA journal_mode", args![]).await.expect("a row");
     assert_eq!(row.text(0).expect("text"), "wal");
+}
+
+/// A limit on its pages stands for a full disk: SQLite says the same, and takes the transaction back by itself.
+#[tokio::test]
+async fn a_transaction_that_found_no_room_does_not_stop_the_next() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let db = open(&directory.path().join("some.db")).await.expect("opens");
+    db.execute("CREATE TABLE fat (content BLOB NOT NULL)", vec![]).await.expect("creates");
+    db.execute("PRAGMA max_page_count = 1", vec![]).await.expect("limits");
+    let insert = "INSERT INTO fat (content) VALUES (ZEROBLOB($1))";
+    let mut tx = db.begin().await.expect("begins");
+    let error = tx.execute(insert, args![50_000_000]).await.expect_err("there is no room");
+    assert_eq!(error.kind(), ErrorKind::Full);
+    drop(tx);
+    let mut tx = db.begin().await.expect("begins again");
+    tx.execute(insert, args![1]).await.expect("inserts");
+    tx.commit().await.expect("commits");
 }

@@ -14,7 +14,7 @@ use crate::access::{Access, ScopeMaps, Tokens};
 use crate::blobs::BlobStore;
 use crate::cache::ByteCache;
 use crate::collect::{self, CollectOptions, Collected};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::events::{self, Event};
 use crate::handlers;
 use crate::metadata::{ListQuery, ManifestDetails, Metadata, Order};
@@ -111,6 +111,7 @@ impl Registry {
     }
 
     async fn keep_up(self, runners: Vec<Runner>, stop: impl Future<Output = ()>) {
+        self.shared.metadata.db().keep_room().await;
         let mut posting: JoinSet<()> = runners.into_iter().map(Runner::run).collect();
         // Also in the middle of a collection: what it leaves is found by the next one.
         tokio::select! {
@@ -146,7 +147,9 @@ impl Registry {
 
     /// Collects garbage, while clients push and pull.
     pub async fn collect(&self, options: CollectOptions) -> Result<Collected> {
-        collect::collect(&self.shared, options).await
+        let collected = self.shared.with_kept_room(|| collect::collect(&self.shared, options)).await;
+        self.shared.metadata.db().keep_room().await;
+        collected
     }
 
     /// Manages scope maps.
@@ -179,6 +182,20 @@ impl Shared {
     /// The time, in microseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.options.clock.now()
+    }
+
+    /// Runs what deletes. When the disk is too full for that, it runs again in the room that is kept for it.
+    pub(crate) async fn with_kept_room<T, F>(&self, deleting: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        match deleting().await {
+            Err(error) if error.kind() == ErrorKind::Full && self.metadata.db().give_up_room().await => {
+                tracing::warn!(%error, "the disk is full: deleting in the room that was kept for it");
+                deleting().await
+            }
+            result => result,
+        }
     }
 
     /// Ends uploads that nobody has touched for too long.

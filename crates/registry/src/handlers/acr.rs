@@ -215,25 +215,27 @@ async fn delete(call: &Call, resource: &Resource) -> Answer {
     check_writable(call)?;
     check_deletes(call)?;
     let (shared, origin, now) = (&call.shared, call.origin(), call.shared.now());
-    let metadata = &shared.metadata;
+    let (metadata, origin) = (&shared.metadata, Some(&origin));
     match resource {
         Resource::Repository(name) => {
-            let deleted = metadata.delete_repository(name, Some(&origin), now).await?;
+            let deleted = shared.with_kept_room(|| metadata.delete_repository(name, origin, now)).await?;
             let (manifests, tags) = deleted.ok_or_else(|| ApiError::name_unknown(name.as_str()))?;
             let value: Value = json!({ "manifestsDeleted": manifests, "tagsDeleted": tags });
             Ok(json_response(StatusCode::ACCEPTED, &value))
         }
         Resource::Manifest(name, digest) => {
             let cascade = shared.options.cascades();
-            match metadata.delete(name, digest, cascade, Some(&origin), now).await? {
+            match shared.with_kept_room(|| metadata.delete(name, digest, cascade, origin, now)).await? {
                 0 => Err(ApiError::manifest_unknown(name, digest.as_str())),
                 _ => Ok(empty(StatusCode::ACCEPTED)),
             }
         }
-        Resource::Tag(name, tag) => match metadata.untag(name, tag, Some(&origin), now).await? {
-            false => Err(tag_unknown(name, tag)),
-            true => Ok(empty(StatusCode::ACCEPTED)),
-        },
+        Resource::Tag(name, tag) => {
+            match shared.with_kept_room(|| metadata.untag(name, tag, origin, now)).await? {
+                false => Err(tag_unknown(name, tag)),
+                true => Ok(empty(StatusCode::ACCEPTED)),
+            }
+        }
         Resource::Catalog | Resource::Manifests(_) | Resource::Tags(_) => {
             let message = "lists cannot be deleted, only what is in them";
             Err(ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, message)

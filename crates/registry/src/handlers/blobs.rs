@@ -67,7 +67,8 @@ pub(super) async fn head(call: &Call, name: &RepositoryName, digest: &Digest) ->
 /// `DELETE …/blobs/<digest>`
 pub(super) async fn delete(call: &Call, name: &RepositoryName, digest: &Digest) -> Answer {
     check_deletes(call)?;
-    if call.shared.metadata.unlink(name, digest).await? {
+    let shared = &call.shared;
+    if shared.with_kept_room(|| shared.metadata.unlink(name, digest)).await? {
         Ok(empty(StatusCode::ACCEPTED))
     } else {
         Err(ApiError::blob_unknown(digest))

@@ -96,11 +96,12 @@ pub(super) async fn put(call: &Call, body: &mut Body, name: &RepositoryName, tar
 pub(super) async fn delete(call: &Call, name: &RepositoryName, target: Target) -> Answer {
     check_deletes(call)?;
     let (shared, origin) = (&call.shared, call.origin());
+    let (origin, now) = (Some(&origin), shared.now());
     let found = match &target {
-        Target::Tag(tag) => shared.metadata.untag(name, tag, Some(&origin), shared.now()).await?,
+        Target::Tag(tag) => shared.with_kept_room(|| shared.metadata.untag(name, tag, origin, now)).await?,
         Target::Digest(digest) => {
             let cascade = shared.options.cascades();
-            shared.metadata.delete(name, digest, cascade, Some(&origin), shared.now()).await? > 0
+            shared.with_kept_room(|| shared.metadata.delete(name, digest, cascade, origin, now)).await? > 0
         }
     };
     if found {

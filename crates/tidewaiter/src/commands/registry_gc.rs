@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tidewaiter_registry::{Clock, CollectOptions, Options};
+use tidewaiter_registry::{Clock, CollectOptions, ErrorKind, Options};
 
 use super::registry_behaviour::parse_time;
 use super::registry_output::{Format, OutputArgs, print_json};
@@ -43,11 +43,11 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     let registry = args.data.open_registry(options).await?;
     let collect = CollectOptions { dry_run: args.dry_run, untagged: args.untagged };
     let collected = registry.collect(collect).await.map_err(|error| {
-        let full = error.to_string().contains("disk is full");
+        let full = error.kind() == ErrorKind::Full;
         let error = anyhow::Error::new(error);
         match full {
             true => error
-                .context("nothing was deleted: deleting needs some megabytes of room; free them elsewhere"),
+                .context("deleting needs some megabytes of room itself; free them elsewhere, then try again"),
             false => error,
         }
     })?;
