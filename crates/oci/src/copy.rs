@@ -171,6 +171,12 @@ impl Run {
     async fn copy(self: &Arc<Self>, reference: &str, tags: &[String]) -> Result<Descriptor> {
         let manifest = self.source.fetch_reference(reference).await.map_err(at_source)?;
         let root = self.select(manifest, reference).await.map_err(at_source)?;
+        if let Some(expected) =
+            self.options.expected.clone().filter(|digest| digest != root.manifest.digest())
+        {
+            let actual = root.manifest.digest().clone();
+            return Err(at_destination(Error::DigestMismatch { expected, actual }));
+        }
         let Some(filter) = &self.options.referrers else {
             self.root(&root, tags).await?;
             return Ok(root.manifest.descriptor);

@@ -230,6 +230,16 @@ pub enum Error {
         /// `Retry-After`, in seconds, when the answer had one.
         retry_after: Option<u64>,
     },
+    /// Removing a tag went wrong half way: it names a manifest made for the purpose.
+    #[error("{source}; the tag {tag} was moved and cannot be put back: give it to {digest} again")]
+    TagLost {
+        /// The tag.
+        tag: String,
+        /// What it named before.
+        digest: Digest,
+        /// Why it could not be removed.
+        source: Box<Self>,
+    },
     /// The registry wants credentials and there are none for it.
     #[error("{host}: basic credential not found")]
     MissingCredential {
@@ -311,6 +321,7 @@ impl Error {
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::File { .. } => ErrorKind::Internal,
             Self::Config { .. } | Self::CredentialHelper { .. } => ErrorKind::Config,
+            Self::TagLost { source, .. } => source.kind(),
             Self::MissingCredential { .. } => ErrorKind::Access,
             Self::Response { status, .. } => match status {
                 401 | 403 => ErrorKind::Access,

@@ -12,6 +12,7 @@ use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::View;
+use crate::remote::fallback_tag;
 
 /// Levels that are followed at the most: a registry that makes referrers up without end must not keep us.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -102,23 +103,37 @@ pub struct DeletePlan {
     pub manifests: Vec<Descriptor>,
     /// What the artifact lists and would stay, because something else needs it.
     pub kept: Vec<Descriptor>,
+    /// Tags of indexes that would stay and list something that would not. Looked for with
+    /// [`DeleteScope::ReferrersAndManifests`].
+    pub broken: Vec<String>,
 }
 
 /// Finds out what deleting `root` with everything that hangs on it would delete. Changes nothing.
 pub async fn plan_delete(target: &dyn Target, root: &Descriptor, scope: DeleteScope) -> Result<DeletePlan> {
-    let children = match scope {
-        DeleteScope::Referrers => Vec::new(),
-        DeleteScope::ReferrersAndManifests => listed_manifests(target, root).await?,
+    let (children, tagged) = match scope {
+        DeleteScope::Referrers => (Vec::new(), Vec::new()),
+        DeleteScope::ReferrersAndManifests => (listed_manifests(target, root).await?, tagged(target).await?),
     };
-    let needed = if children.is_empty() { HashSet::new() } else { needed_by_tags(target, root).await? };
+    // Everything that tags lead to without going through the root.
+    let needed: HashSet<&Digest> =
+        tagged.iter().filter(|tagged| tagged.digest != root.digest).flat_map(Tagged::needs).collect();
     let (kept, gone): (Vec<_>, Vec<_>) =
         children.into_iter().partition(|child| needed.contains(&child.digest));
-    let mut plan = DeletePlan { manifests: Vec::new(), kept };
+    let mut plan = DeletePlan { manifests: Vec::new(), kept, broken: Vec::new() };
     let mut seen = HashSet::new();
     for manifest in std::iter::once(root.clone()).chain(gone) {
         let tree = referrer_tree(target, &manifest, None, None).await?;
         add_leaves_first(Referrer { descriptor: manifest, referrers: tree }, &mut seen, &mut plan.manifests);
     }
+    let lists: HashSet<String> = seen.iter().map(fallback_tag).collect();
+    let breaks = |tagged: &&Tagged| {
+        // The tag scheme's lists of referrers are struck or go with their subjects.
+        !seen.contains(&tagged.digest)
+            && !lists.contains(&tagged.tag)
+            && tagged.lists.iter().any(|listed| seen.contains(listed))
+    };
+    plan.broken = tagged.iter().filter(breaks).map(|tagged| tagged.tag.clone()).collect();
+    plan.broken.sort_unstable();
     Ok(plan)
 }
 
@@ -137,24 +152,35 @@ async fn listed_manifests(target: &dyn Target, manifest: &Descriptor) -> Result<
     Ok(index.manifests.into_iter().filter(Descriptor::is_manifest).collect())
 }
 
-/// Everything that tags lead to without going through `root`.
-async fn needed_by_tags(target: &dyn Target, root: &Descriptor) -> Result<HashSet<Digest>> {
+/// A tag, and what its manifest needs.
+struct Tagged {
+    tag: String,
+    digest: Digest,
+    lists: Vec<Digest>,
+}
+
+impl Tagged {
+    fn needs(&self) -> impl Iterator<Item = &Digest> {
+        self.lists.iter().chain([&self.digest])
+    }
+}
+
+/// All tags with what they need.
+async fn tagged(target: &dyn Target) -> Result<Vec<Tagged>> {
     let tags = target.tags(None).await?;
     let tagged = stream::iter(tags).map(|tag| async move {
         match target.fetch_reference(&tag).await {
-            Ok(manifest) => Ok(Some(manifest)),
+            Ok(manifest) => {
+                let lists = manifest.successors().into_iter().map(|child| child.digest.clone()).collect();
+                Ok(Some(Tagged { tag, digest: manifest.descriptor.digest, lists }))
+            }
             // Somebody removed it since the tags were listed.
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     });
     let tagged: Vec<_> = tagged.buffer_unordered(PARALLEL).try_collect().await?;
-    let mut needed = HashSet::new();
-    for manifest in tagged.into_iter().flatten().filter(|manifest| *manifest.digest() != root.digest) {
-        needed.extend(manifest.successors().into_iter().map(|child| child.digest.clone()));
-        needed.insert(manifest.digest().clone());
-    }
-    Ok(needed)
+    Ok(tagged.into_iter().flatten().collect())
 }
 
 /// Deletes what a plan lists, in its order, and tells `deleted` after each. What is gone already (stores may

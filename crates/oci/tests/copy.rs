@@ -598,6 +598,8 @@ async fn a_graph_is_deleted_from_its_leaves_and_spares_what_tags_need() {
     let layer = make.blob("layer", content(10, 1)).await;
     let needed = make.image("needed", &[&layer], None).await;
     let index = make.index("index", &[(&image, "linux/amd64"), (&needed, "linux/arm64")]).await;
+    make.index("outer", &[(&index, "linux/amd64")]).await;
+    make.index("beside", &[(&needed, "linux/arm64")]).await;
     for tag in ["image", "signature", "sbom", "sbom-signature"] {
         target.inner.untag(tag).await.expect("untag");
     }
@@ -611,6 +613,7 @@ async fn a_graph_is_deleted_from_its_leaves_and_spares_what_tags_need() {
     assert!(place(&index) < place(&image) && place(&signature) < place(&image));
     assert!(place(&sbom_signature) < place(&sbom) && place(&sbom) < place(&image));
     assert_eq!(plan.kept.iter().map(|kept| &kept.digest).collect::<Vec<_>>(), [&needed.digest]);
+    assert_eq!(plan.broken, ["outer"], "it lists the index that goes");
     let mut deleted = 0;
     delete_planned(&*target, &plan, |_| deleted += 1).await.expect("delete");
     assert_eq!(deleted, 5);

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use crate::descriptor::Descriptor;
+use crate::digest::Digest;
 use crate::platform::Platform;
 
 /// How many things are done at the same time, by class: small ones wait for the network's round trips, large
@@ -68,7 +69,9 @@ impl ReferrerFilter {
         }
     }
 
-    pub(super) fn accepts(&self, referrer: &Descriptor) -> bool {
+    /// A referrer that is copied.
+    #[must_use]
+    pub fn accepts(&self, referrer: &Descriptor) -> bool {
         let own = referrer.artifact_type.as_deref();
         let is_in = |types: &[String]| types.iter().any(|listed| own == Some(listed));
         (self.artifact_types.is_empty() || is_in(&self.artifact_types)) && !is_in(&self.excluded_types)
@@ -84,6 +87,8 @@ pub struct CopyOptions {
     pub mount_from: Option<String>,
     /// Which images of an index.
     pub selection: Selection,
+    /// What is selected must have this digest, or nothing is copied.
+    pub expected: Option<Digest>,
     /// Referrers are copied too.
     pub referrers: Option<ReferrerFilter>,
     /// Looks at everything below a manifest even though the destination has the manifest already.

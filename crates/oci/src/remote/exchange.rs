@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, LOCATION};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, COOKIE, LOCATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -160,6 +160,11 @@ impl Client {
         }
         if let Payload::Stream { length, .. } = &call.body {
             headers.insert(CONTENT_LENGTH, (*length).into());
+        }
+        // The transport would add both unseen.
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        if let Ok(user_agent) = HeaderValue::from_str(&self.settings().user_agent) {
+            headers.entry(USER_AGENT).or_insert(user_agent);
         }
         headers
     }

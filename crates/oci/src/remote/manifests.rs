@@ -145,7 +145,8 @@ impl Repository {
     /// Removes a tag and nothing else.
     ///
     /// The specification's request for that is refused by many registries. Azure's has its own. Everywhere else
-    /// the tag is moved to a manifest made for the purpose, and that is deleted, which takes the tag with it.
+    /// the tag is moved to a manifest made for the purpose, and that is deleted, which takes the tag with it. A
+    /// registry that deletes no manifests is found out before the tag is touched.
     pub(super) async fn remove_tag(&self, tag: &str) -> Result<()> {
         check_reference(tag)?;
         let refused = match self.delete_by(tag).await {
@@ -153,26 +154,28 @@ impl Repository {
             result => return result,
         };
         tracing::debug!(tag, %refused, "the registry does not delete by tag");
-        // Absent tags must not come into being on the way.
-        self.resolve_manifest(tag).await?;
+        // Absent tags must not come into being on the way, and what is there may have to be put back.
+        let (tagged, content) = self.manifest_bytes(tag, None).await?;
         if self.remove_tag_from_azure(tag).await? {
             return Ok(());
         }
-        let config =
-            Descriptor { data: Some("e30=".to_owned()), ..Descriptor::of(media_type::OCI_EMPTY, b"{}") };
-        self.push_blob(&config.plain(), content::Content::Bytes(Bytes::from_static(b"{}"))).await?;
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": media_type::OCI_MANIFEST,
-            "config": config,
-            "layers": [config],
-            // Without it the manifest might be one that somebody else's tag points at.
-            "annotations": { "org.opencontainers.image.description": format!("removal of a tag, {:032x}", rand::random::<u128>()) },
-        });
-        let bytes = Bytes::from(manifest.to_string());
-        let placeholder = Descriptor::of(media_type::OCI_MANIFEST, &bytes);
-        self.put_manifest(&placeholder, bytes, tag).await?.discard().await;
-        self.delete_by(placeholder.digest.as_str()).await
+        let config = Descriptor::of(media_type::OCI_EMPTY, b"{}");
+        self.push_blob(&config, content::Content::Bytes(Bytes::from_static(b"{}"))).await?;
+        let (probe, bytes) = placeholder();
+        self.put_manifest(&probe, bytes, probe.digest.as_str()).await?.discard().await;
+        self.delete_by(probe.digest.as_str()).await?;
+        let (moved, bytes) = placeholder();
+        self.put_manifest(&moved, bytes, tag).await?.discard().await;
+        let Err(error) = self.delete_by(moved.digest.as_str()).await else { return Ok(()) };
+        match self.put_manifest(&tagged, content, tag).await {
+            Ok(answer) => answer.discard().await,
+            Err(again) => {
+                tracing::debug!(tag, error = %again, "the tag cannot be put back");
+                let source = Box::new(error);
+                return Err(Error::TagLost { tag: tag.to_owned(), digest: tagged.digest, source });
+            }
+        }
+        Err(error)
     }
 
     /// Removes a tag as Azure Container Registry wants it. `false` when this is none.
@@ -186,6 +189,21 @@ impl Repository {
         self.ask(call, tag, &[StatusCode::ACCEPTED, StatusCode::OK]).await?;
         Ok(true)
     }
+}
+
+/// A manifest to move a tag to, with the empty JSON object for its config.
+fn placeholder() -> (Descriptor, Bytes) {
+    let config = Descriptor { data: Some("e30=".to_owned()), ..Descriptor::of(media_type::OCI_EMPTY, b"{}") };
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_MANIFEST,
+        "config": config,
+        "layers": [config],
+        // Without it the manifest might be one that somebody else's tag points at.
+        "annotations": { "org.opencontainers.image.description": format!("removal of a tag, {:032x}", rand::random::<u128>()) },
+    });
+    let bytes = Bytes::from(manifest.to_string());
+    (Descriptor::of(media_type::OCI_MANIFEST, &bytes), bytes)
 }
 
 /// A tag or a digest, and nothing that would become another path.

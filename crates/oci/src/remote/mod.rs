@@ -32,6 +32,7 @@ mod warning;
 
 pub use client::Client;
 pub use observer::{Excerpt, MAX_EXCERPT, Observer, RequestEvent, ResponseEvent, Silent, Wait};
+pub(crate) use referrers::fallback_tag;
 pub use registry::Registry;
 pub use repository::Repository;
 pub use settings::{

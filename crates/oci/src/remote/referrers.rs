@@ -294,7 +294,7 @@ fn empty_index() -> Index {
 }
 
 /// The tag of the referrers tag scheme: algorithm and hex digits, cut to 32 and 64 characters.
-fn fallback_tag(subject: &Digest) -> String {
+pub(crate) fn fallback_tag(subject: &Digest) -> String {
     let hex = subject.hex();
     format!("{}-{}", subject.algorithm(), &hex[..hex.len().min(64)])
 }

@@ -149,7 +149,6 @@ fn build(settings: &Settings, pool: Pool) -> Result<reqwest::Client> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .user_agent(&settings.user_agent)
         .connect_timeout(settings.connect_timeout)
         .pool_max_idle_per_host(settings.connections)
         .pool_idle_timeout(Duration::from_secs(60))

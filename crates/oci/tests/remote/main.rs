@@ -7,5 +7,6 @@ mod auth;
 mod downloads;
 mod lists;
 mod server;
+mod tags;
 mod tls;
 mod uploads;

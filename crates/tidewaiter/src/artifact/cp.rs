@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
-use tidewaiter_oci::Platform;
+use tidewaiter_oci::content::ReadTarget;
 use tidewaiter_oci::copy::{Concurrency, Copier, CopyError, CopyOptions, Origin, ReferrerFilter, Selection};
+use tidewaiter_oci::{Descriptor, Digest, Error, Platform};
 
 use crate::artifact::complete;
 use crate::artifact::display::status::{self, Status, Style};
 use crate::artifact::failure::{Failure, Outcome};
-use crate::artifact::options::location::{Kind, Location};
+use crate::artifact::options::location::Kind;
 use crate::artifact::options::remote::{self, Side};
 use crate::artifact::options::target::{self, Opened, TargetOptions};
 use crate::artifact::options::{concurrency, platform, read_concurrency, terminal, verbose};
@@ -74,7 +75,7 @@ fn own_flags() -> [Flag; 6] {
             "request platforms in the form of `os[/arch][/variant][:os_version]`; several are copied under a new index",
         )
         .values(Values::Nothing),
-        Flag::bool("sparse", "with --platform: keep the index as it is, although it names images that are not copied"),
+        Flag::bool("sparse", "with --platform: keep the index as it is, although it names images that are not copied; registries may refuse it"),
         Flag::bool("recursive", "[Preview] recursively copy the artifact and its referrer artifacts").short('r'),
         Flag::repeated("referrer-type", "with --recursive: copy only referrers of this artifact `type`")
             .values(Values::Nothing),
@@ -102,15 +103,26 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let source = from.open_readable(session).await?;
     let destination = to.open(session).await?;
     options.mount_from = mount_from(session, &from, &destination)?;
+    options.expected = to.location.digest();
     let style = match terminal::draws(matches) {
         true => Style::Bars,
         false => Style::Lines { unnamed: matches.bool("verbose") },
     };
     let status = Status::new(session.ui, status::COPY, style);
+    let (source_again, options_again) = (Arc::clone(&source), options.clone());
     let copier = Copier::new(source, destination.target(), options, Arc::clone(&status) as _);
     let copied = copier.copy(reference, &tags).await;
     status.finish();
     let copied = copied.map_err(|failed| blame(&from, &to, failed))?;
+    let lost = left_behind(&*source_again, reference, &options_again, &copied).await;
+    if let Some((index, count)) =
+        lost.map_err(|error| blame(&from, &to, CopyError { origin: Origin::Source, error }))?
+    {
+        session.ui.note(format_args!(
+            "Not copied: what refers to the index {index} ({count}), because the copy is a new index with another \
+             digest. --sparse keeps the index"
+        ));
+    }
     let shown_from = match from.location.digest() {
         Some(digest) if digest != copied.digest => {
             format!("[{}] {}", from.location.kind_name(), from.location.at(&copied.digest))
@@ -118,7 +130,8 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         _ => from.location.annotated(),
     };
     session.ui.line(format_args!("Copied {shown_from} => {}", to.location.annotated()));
-    for tag in tags.iter().skip(1) {
+    let in_reference = to.location.digest().is_none() && !to.location.reference.is_empty();
+    for tag in tags.iter().skip(usize::from(in_reference)) {
         session.ui.line(format_args!("Tagged {tag}"));
     }
     session.ui.line(format_args!("Digest: {}", copied.digest));
@@ -175,12 +188,42 @@ fn mount_from(session: &Session, from: &TargetOptions, to: &Opened) -> Outcome<O
     Ok(useful.then(|| name.to_owned()))
 }
 
+/// What refers to an index that a new one took the place of, and would have been copied with it: the index, and how
+/// many.
+async fn left_behind(
+    source: &dyn ReadTarget,
+    reference: &str,
+    options: &CopyOptions,
+    copied: &Descriptor,
+) -> tidewaiter_oci::Result<Option<(Digest, usize)>> {
+    let (Some(filter), Selection::Filtered(_)) = (&options.referrers, &options.selection) else {
+        return Ok(None);
+    };
+    let index = source.resolve(reference).await?;
+    if index.digest == copied.digest {
+        return Ok(None);
+    }
+    let referrers = source.referrers(&index, None).await?;
+    let count = referrers.iter().filter(|referrer| filter.accepts(referrer)).count();
+    Ok((count > 0).then_some((index.digest, count)))
+}
+
 /// Says which of the two sides failed.
 fn blame(from: &TargetOptions, to: &TargetOptions, failed: CopyError) -> Failure {
-    let (side, location): (_, &Location) = match failed.origin {
-        Origin::Source => ("source", &from.location),
-        Origin::Destination => ("destination", &to.location),
+    let (side, target) = match failed.origin {
+        Origin::Source => ("source", from),
+        Origin::Destination => ("destination", to),
     };
-    let prefix = format!("Error from {side} {} for \"{}\":", location.kind_name(), location.raw);
-    Failure::from(failed.error).prefixed(prefix)
+    let location = &target.location;
+    if let Error::DigestMismatch { expected, actual } = &failed.error
+        && location.digest().as_ref() == Some(expected)
+        && failed.origin == Origin::Destination
+    {
+        return Failure::new(format!("{}: what is to be copied has the digest {actual}", location.raw));
+    }
+    let failure = match &failed.error {
+        Error::MissingCredential { .. } => target.missing_credential(),
+        _ => Failure::from(failed.error),
+    };
+    failure.prefixed(format!("Error from {side} {} for \"{}\":", location.kind_name(), location.raw))
 }

@@ -1,6 +1,7 @@
 //! `login`: checks a credential with a registry and keeps it.
 
 use tidewaiter_cobra::{Arguments, Command, Matches, Values};
+use tidewaiter_oci::Error;
 
 use crate::artifact::complete;
 use crate::artifact::failure::{FROM_REGISTRY, Failure, Outcome};
@@ -61,9 +62,11 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         }
         remote.set_credential(named_credential(&username, secret));
     }
-    let blame = |error: tidewaiter_oci::Error| match is_answer(&error) {
-        true => Failure::from(error).prefixed(FROM_REGISTRY),
-        false => error.into(),
+    let blame = |error: Error| match error {
+        Error::MissingCredential { .. } => Failure::new("basic credential not found")
+            .advice(format!("{registry} asks for a user name and a password; a token alone does not do")),
+        error if is_answer(&error) => Failure::from(error).prefixed(FROM_REGISTRY),
+        error => error.into(),
     };
     let client = remote.client(session, registry)?;
     client.registry(registry).map_err(blame)?.ping().await.map_err(blame)?;

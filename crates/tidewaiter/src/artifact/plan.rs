@@ -133,7 +133,7 @@ pub(crate) async fn make(
             Some(root) => root,
             None => fetch_manifest(source, &next).await?,
         };
-        status.tell(&next, "Processing ");
+        status.looked_into(&next);
         match &manifest.view {
             View::Image(image) => {
                 let mut config = image.config.clone();

@@ -95,11 +95,14 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
     let platform = platform::read(matches)?;
     matches.validate()?;
+    let to_stdout = matches.text("output") == "-";
+    if to_stdout && format.is_structured() {
+        return Err(format::not_with_stdout(matches));
+    }
     let reference = target.reference(session)?;
     let source = Cached::wrap(target.open_readable(session).await?, environment::pull_cache()).await?;
     let blame = |error| target.blame(session, error);
     let root = root_of(&*source, reference, platform.as_ref()).await.map_err(blame)?;
-    let to_stdout = matches.text("output") == "-";
     let shown = if to_stdout { Style::Silent } else { style(matches, &format) };
     let status = Status::new(session.ui, status::DOWNLOAD, shown);
     let (config, config_type) = match matches.text("config") {
@@ -231,6 +234,7 @@ async fn write_to_stdout(
     let [file] = plan.files.as_slice() else {
         let message = format!("`--output -` writes one file, but {} are to be pulled", plan.files.len());
         return Err(match plan.names().as_str() {
+            "" if plan.skipped_unnamed => Failure::new(message).advice(unnamed_advice(session, target)),
             "" => Failure::new(message),
             names => Failure::new(message).advice(format!("Choose one with --include. There are: {names}")),
         });
@@ -261,13 +265,15 @@ fn report(
     }
     if plan.skipped_unnamed {
         session.ui.line(format_args!("Skipped pulling layers without file name in \"{TITLE}\""));
-        session.ui.line(format_args!(
-            "Use '{} copy {} --to-oci-layout <layout-dir>' to pull all layers.",
-            session.program, target.location.raw
-        ));
+        session.ui.line(unnamed_advice(session, target));
     } else {
         session.ui.line(format_args!("Pulled {}", target.location.annotated()));
         session.ui.line(format_args!("Digest: {}", root.digest));
     }
     Ok(())
+}
+
+fn unnamed_advice(session: &Session, target: &TargetOptions) -> String {
+    let (program, raw) = (&session.program, &target.location.raw);
+    format!("Use '{program} copy {raw} --to-oci-layout <layout-dir>' to pull all layers.")
 }

@@ -333,6 +333,8 @@ fn the_debug_log_has_the_known_form() {
         run.stderr
     );
     assert!(run.stderr.contains("< Response Status: \"404 Not Found\"\n"), "{}", run.stderr);
+    let user_agent = format!("   \"User-Agent\": \"tidewaiter/{}\"\n", env!("CARGO_PKG_VERSION"));
+    assert!(run.stderr.contains(&user_agent), "{}", run.stderr);
     assert!(run.stderr.contains("Error response from registry: name unknown: "), "{}", run.stderr);
     let registry = answering("200 OK", r#"{"name":"a","tags":[]}"#);
     let run = scene.oras.run(&format!("repo tags -d {registry}/a"));

@@ -8,3 +8,4 @@ mod help;
 mod mishaps;
 mod oras;
 mod progress;
+mod promises;

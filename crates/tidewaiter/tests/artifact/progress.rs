@@ -58,6 +58,8 @@ fn a_row_says_what_moves() {
         let begins_well =
             |row: &String| row.starts_with(['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', ' ', '✓', '✗']);
         assert!(rows.iter().all(begins_well), "{rows:#?}");
+        // The manifest has been read, or nobody would know of the file.
+        assert!(rows.iter().any(|row| row.starts_with("✓ Pulled      application/vn")), "{rows:#?}");
     }
 }
 

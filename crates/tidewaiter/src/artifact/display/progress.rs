@@ -88,13 +88,21 @@ impl Progress {
         }
     }
 
-    /// It is where it should be.
+    /// It is where it should be. Content ends once.
     pub(crate) fn end(&self, descriptor: &Descriptor, word: &str) {
+        if self.has_ended(descriptor) {
+            return;
+        }
         let bar = self.show(descriptor, label(descriptor, word), |label, took| {
             style(DONE, "✓✓", label, Stage::Done, Some(took))
         });
         bar.set_position(descriptor.size);
         bar.finish();
+    }
+
+    fn has_ended(&self, descriptor: &Descriptor) -> bool {
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        bars.get(&descriptor.digest).is_some_and(|there| there.bar.is_finished())
     }
 
     /// What still moves has failed.

@@ -24,6 +24,8 @@ pub(crate) const TITLE: &str = "org.opencontainers.image.title";
 pub(crate) struct Words {
     pub(crate) started: &'static str,
     pub(crate) done: &'static str,
+    /// On a terminal.
+    pub(crate) done_bar: &'static str,
     pub(crate) exists: &'static str,
     pub(crate) skipped: &'static str,
     pub(crate) mounted: &'static str,
@@ -33,6 +35,7 @@ pub(crate) struct Words {
 pub(crate) const UPLOAD: Words = Words {
     started: "Uploading",
     done: "Uploaded ",
+    done_bar: "Uploaded ",
     exists: "Exists   ",
     skipped: "Skipped  ",
     mounted: "Mounted  ",
@@ -42,19 +45,27 @@ pub(crate) const UPLOAD: Words = Words {
 pub(crate) const DOWNLOAD: Words = Words {
     started: "Downloading",
     done: "Downloaded ",
+    done_bar: "Pulled     ",
     exists: "Restored   ",
     skipped: "Skipped    ",
     mounted: "Mounted    ",
 };
 
 /// Of `cp`.
-pub(crate) const COPY: Words =
-    Words { started: "Copying", done: "Copied ", exists: "Exists ", skipped: "Skipped", mounted: "Mounted" };
+pub(crate) const COPY: Words = Words {
+    started: "Copying",
+    done: "Copied ",
+    done_bar: "Copied ",
+    exists: "Exists ",
+    skipped: "Skipped",
+    mounted: "Mounted",
+};
 
 /// Of `backup`.
 pub(crate) const BACKUP: Words = Words {
     started: "Pulling  ",
     done: "Pulled   ",
+    done_bar: "Pulled   ",
     exists: "Exists   ",
     skipped: "Skipped  ",
     mounted: "Mounted  ",
@@ -64,6 +75,7 @@ pub(crate) const BACKUP: Words = Words {
 pub(crate) const RESTORE: Words = Words {
     started: "Pushing  ",
     done: "Pushed   ",
+    done_bar: "Pushed   ",
     exists: "Exists   ",
     skipped: "Skipped  ",
     mounted: "Mounted  ",
@@ -111,6 +123,14 @@ impl Status {
     pub(crate) fn tell(&self, descriptor: &Descriptor, word: &str) {
         let Some(name) = self.name(descriptor) else { return };
         self.ui.note(format_args!("{word} {} {}", descriptor.digest.short(), one_line(name)));
+    }
+
+    /// A manifest has been read, and is looked into now: its bar has nothing to wait for.
+    pub(crate) fn looked_into(&self, manifest: &Descriptor) {
+        match &self.progress {
+            Some(progress) => progress.end(manifest, self.words.done_bar),
+            None => self.tell(manifest, "Processing "),
+        }
     }
 
     /// How lines call content: by its title, or else its media type. Nothing when it is not to be shown.
@@ -164,6 +184,7 @@ impl Reporter for Status {
         }
         let word = match event {
             Event::Started => self.words.started,
+            Event::Copied if self.progress.is_some() => self.words.done_bar,
             Event::Copied => self.words.done,
             Event::Exists => self.words.exists,
             Event::Mounted(_) => self.words.mounted,

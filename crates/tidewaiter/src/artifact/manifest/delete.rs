@@ -8,6 +8,7 @@ use tidewaiter_oci::graph::{DeletePlan, DeleteScope, delete_planned, plan_delete
 use super::write_json;
 use crate::artifact::complete;
 use crate::artifact::display::json;
+use crate::artifact::display::line::one_line;
 use crate::artifact::display::result::Plain;
 use crate::artifact::failure::{Failure, Outcome};
 use crate::artifact::options::remote::{self, Side};
@@ -119,8 +120,12 @@ async fn delete_graph(
     let plan = plan_delete(store, root, DeleteScope::ReferrersAndManifests).await.map_err(blame)?;
     show_plan(session, target, &plan);
     let count = plan.manifests.len();
-    let question =
-        format!("Are you sure you want to delete these {count} manifests and all tags associated with them?");
+    let question = match count {
+        1 => "Are you sure you want to delete this manifest and all tags associated with it?".to_owned(),
+        _ => format!(
+            "Are you sure you want to delete these {count} manifests and all tags associated with them?"
+        ),
+    };
     if !matches.bool("force") && !prompt::confirm(session.ui, &question).await? {
         return Ok(());
     }
@@ -156,5 +161,9 @@ fn show_plan(session: &Session, target: &TargetOptions, plan: &DeletePlan) {
     if !plan.kept.is_empty() {
         session.ui.note("Kept, because other tags need it:");
         plan.kept.iter().for_each(|descriptor| session.ui.note(line(descriptor)));
+    }
+    if !plan.broken.is_empty() {
+        session.ui.note("Tags of indexes that list some of it, and will be incomplete:");
+        plan.broken.iter().for_each(|tag| session.ui.note(format_args!("  {}", one_line(tag))));
     }
 }

@@ -56,9 +56,7 @@ pub(crate) fn command() -> Command {
 fn check(matches: &Matches) -> Outcome {
     let to_stdout = matches.text("output") == "-";
     if to_stdout && matches.given("format") {
-        let format = matches.text("format");
-        let message = format!("`--output -` cannot be used with `--format {format}` at the same time");
-        return Err(Failure::new(message));
+        return Err(format::not_with_stdout(matches));
     }
     if to_stdout && matches.bool("descriptor") {
         return Err(Failure::new("`--descriptor` cannot be used with `--output -` at the same time"));

@@ -137,6 +137,12 @@ impl Desk<'_> {
             return Ok(());
         }
         tags.iter().try_for_each(|tag| check_tag(self.target, tag))?;
+        if self.target.location.digest().is_some_and(|digest| digest != *index.digest()) {
+            let (raw, digest) = (&self.target.location.raw, index.digest());
+            return Err(Failure::new(format!(
+                "{raw}: the index that is to be pushed has the digest {digest}"
+            )));
+        }
         let reference = self.target.location.reference.as_str();
         let pushed = match self.target.location.digest() {
             None if !reference.is_empty() => self.store.push_tagged(index, reference).await,

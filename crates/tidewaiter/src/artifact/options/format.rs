@@ -95,6 +95,12 @@ pub(crate) fn read(matches: &Matches, formats: Formats) -> Outcome<Format> {
     parse(matches.text("format"), matches.text("template"), formats.kinds)
 }
 
+/// Standard output takes either content or a result.
+pub(crate) fn not_with_stdout(matches: &Matches) -> Failure {
+    let format = matches.text("format");
+    Failure::new(format!("`--output -` cannot be used with `--format {format}` at the same time"))
+}
+
 fn parse(format: &str, template: &str, kinds: &[Kind]) -> Outcome<Format> {
     let (name, template) = match format.strip_prefix("go-template=") {
         _ if !template.is_empty() && format != TEMPLATE.name => {

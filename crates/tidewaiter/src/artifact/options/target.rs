@@ -149,7 +149,8 @@ impl TargetOptions {
         }
     }
 
-    fn missing_credential(&self) -> Failure {
+    /// A registry wants credentials and there are none.
+    pub(crate) fn missing_credential(&self) -> Failure {
         let store = self.remote.store();
         let path = store.path().map(|path| format!(" at \"{}\"", path.display())).unwrap_or_default();
         Failure::new("basic credential not found").advice(format!(
