@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -56,6 +56,10 @@ pub(super) struct State {
     pub(super) sessions: Mutex<HashMap<Digest, Url>>,
     /// The registry did not take a blob in a single request.
     pub(super) single_request_refused: AtomicBool,
+    /// The registry did not take a blob in one PATCH, before its digest is known.
+    pub(super) ahead_refused: AtomicBool,
+    /// The registry does not know chunks.
+    pub(super) chunks_refused: AtomicBool,
 }
 
 impl fmt::Debug for Repository {
@@ -206,7 +210,9 @@ impl Push for Repository {
 
     async fn push_unnamed(&self, blob: &Unnamed, reporter: &Arc<dyn Reporter>) -> Result<Option<Descriptor>> {
         let transfer = &self.client.settings().transfer;
-        if blob.size < transfer.ahead_from || transfer.max_body.is_some_and(|limit| blob.size > limit) {
+        let too_small = blob.size < transfer.ahead_from;
+        let too_large = transfer.max_body.is_some_and(|limit| blob.size > limit);
+        if too_small || too_large || self.state.ahead_refused.load(Ordering::Relaxed) {
             return Ok(None);
         }
         self.push_while_hashing(blob.clone(), reporter).await.map(Some)

@@ -3,9 +3,11 @@
 //! Small ones are offered in a single request, for which one refusal is enough to learn that the registry has
 //! none. Everything else opens a session and sends the whole blob in one PUT, which every registry knows and
 //! which needs the fewest requests. Chunks are sent only where a body would be too large, or after a connection
-//! broke: what a chunk brought over stays there, and sending goes on from it.
+//! broke: what a chunk brought over stays there, and sending goes on from it. Which of these a registry takes is
+//! found out by trying, see [`way`].
 
 mod ahead;
+mod way;
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -27,6 +29,7 @@ use crate::remote::repository::{PULL, PUSH, Repository};
 use crate::remote::retry::Pacing;
 use crate::remote::source::{self, Failure, Source};
 use crate::remote::trust;
+use way::{Sizes, Way};
 
 /// Most sessions kept for pushes that follow a refused mount.
 const MAX_SESSIONS: usize = 1024;
@@ -195,8 +198,9 @@ struct Upload<'a> {
     session: Session,
     /// What the session has, in bytes.
     at: u64,
-    /// The most to send at once, when not all.
-    chunk: Option<u64>,
+    way: Way,
+    /// A chunk was taken, so chunks are known here.
+    moved: bool,
     pacing: Pacing,
     /// How often it was begun again.
     restarts: u32,
@@ -213,6 +217,8 @@ enum Step {
     Unclear(Error),
     /// The body was too large.
     TooLarge(Error),
+    /// The registry does not know chunks.
+    NoChunks(Error),
 }
 
 impl<'a> Upload<'a> {
@@ -223,13 +229,15 @@ impl<'a> Upload<'a> {
         session: Session,
     ) -> Self {
         let settings = repository.client.settings();
+        let chunk = settings.transfer.max_body.filter(|limit| descriptor.size > *limit);
         Self {
             repository,
             descriptor,
             source: Source::new(descriptor, content),
             session,
             at: 0,
-            chunk: settings.transfer.max_body.filter(|limit| descriptor.size > *limit),
+            way: Way::new(chunk, repository.state.chunks_refused.load(Ordering::Relaxed)),
+            moved: false,
             pacing: Pacing::new(&settings.retry),
             restarts: 0,
         }
@@ -252,25 +260,39 @@ impl<'a> Upload<'a> {
             };
             match step {
                 Step::Done => return Ok(()),
-                Step::Moved => self.pacing.progressed(),
+                Step::Moved => {
+                    self.moved = true;
+                    self.pacing.progressed();
+                }
                 Step::TooLarge(error) => {
-                    let limit = self.client_chunk();
-                    if self.chunk.is_some_and(|chunk| chunk <= limit) || !self.source.can_rewind() {
+                    let chunk = (!self.is_whole()).then(|| self.next_length());
+                    let sizes = self.sizes();
+                    if !self.source.can_rewind() || !self.way.too_large(chunk, &sizes) {
                         return Err(error);
                     }
-                    self.chunk = Some(limit);
-                    self.restart().await?;
+                    self.begin_again().await?;
+                }
+                Step::NoChunks(error) => {
+                    self.repository.state.chunks_refused.store(true, Ordering::Relaxed);
+                    if !self.source.can_rewind() || !self.way.no_chunks() {
+                        return Err(error);
+                    }
+                    self.begin_again().await?;
                 }
                 Step::Lost(error) => {
                     if self.arrived().await? {
                         return Ok(());
                     }
                     self.wait(error).await?;
+                    if !self.moved {
+                        // It may be chunks that the registry does not find.
+                        self.way.whole_again();
+                    }
                     self.restart().await?;
                 }
                 Step::Unclear(error) => {
                     self.wait(error).await?;
-                    if !self.find_out().await? {
+                    if !self.way.takes_chunks() || !self.find_out().await? {
                         if self.arrived().await? {
                             return Ok(());
                         }
@@ -285,16 +307,27 @@ impl<'a> Upload<'a> {
     async fn step(&mut self) -> Result<Step> {
         if self.at == self.descriptor.size && self.at > 0 {
             self.finish(Payload::Empty).await
-        } else if self.at > 0 || self.chunk.is_some() {
-            self.send_chunk().await
-        } else {
+        } else if self.is_whole() {
             self.send_whole().await
+        } else {
+            self.send_chunk().await
         }
     }
 
-    fn client_chunk(&self) -> u64 {
-        let transfer = &self.repository.client.settings().transfer;
-        transfer.chunk.max(self.session.least).max(1)
+    /// The next request carries the whole blob.
+    fn is_whole(&self) -> bool {
+        self.at == 0 && self.way.chunk().is_none_or(|chunk| chunk >= self.descriptor.size)
+    }
+
+    /// Size of the next chunk, in bytes.
+    fn next_length(&self) -> u64 {
+        let left = self.descriptor.size - self.at;
+        self.way.chunk().map_or(left, |chunk| chunk.max(self.session.least).min(left))
+    }
+
+    fn sizes(&self) -> Sizes {
+        let least = self.session.least;
+        Sizes { usual: self.repository.client.settings().transfer.chunk.max(least).max(1), least }
     }
 
     /// Everything in one PUT.
@@ -325,8 +358,7 @@ impl<'a> Upload<'a> {
 
     /// The next chunk in a PATCH.
     async fn send_chunk(&mut self) -> Result<Step> {
-        let left = self.descriptor.size - self.at;
-        let length = self.chunk.map_or(left, |chunk| chunk.max(self.session.least).min(left));
+        let length = self.next_length();
         let payload = self.source.payload(self.at, length).await?;
         let end = self.at + length;
         let call = self
@@ -339,8 +371,10 @@ impl<'a> Upload<'a> {
             Ok(answer) => answer,
             Err(step) => return Ok(step),
         };
-        if !matches!(answer.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT | StatusCode::CREATED) {
-            return step_of(answer, self.source.streams()).await;
+        match answer.status() {
+            StatusCode::ACCEPTED | StatusCode::NO_CONTENT | StatusCode::CREATED => {}
+            status if knows_no_patch(status) => return Ok(Step::NoChunks(answer.into_error().await)),
+            _ => return step_of(answer, self.source.streams()).await,
         }
         // Most registries take all of a chunk; the others say how far they got.
         let has = received(&answer).unwrap_or(end);
@@ -391,9 +425,7 @@ impl<'a> Upload<'a> {
         tracing::info!(host, digest = %self.descriptor.digest, at = self.at, reason, "upload broke off");
         self.repository.client.settings().observer.waiting(&Wait { host, reason, delay, retry });
         tokio::time::sleep(delay).await;
-        // From here on, what arrives shall stay.
-        let cautious = CAUTIOUS_CHUNK.max(self.session.least);
-        self.chunk = Some(self.chunk.unwrap_or(cautious)).filter(|chunk| *chunk < self.descriptor.size);
+        self.way.carefully(CAUTIOUS_CHUNK.max(self.session.least));
         Ok(())
     }
 
@@ -420,7 +452,7 @@ impl<'a> Upload<'a> {
         Ok(answer.status() == StatusCode::OK)
     }
 
-    /// Begins again in a new session.
+    /// Begins again after a session was lost.
     async fn restart(&mut self) -> Result<()> {
         // Sessions that take much and are lost again would have us go on for ever.
         self.restarts += 1;
@@ -431,10 +463,20 @@ impl<'a> Upload<'a> {
                 reason: "the registry keeps losing what was uploaded".to_owned(),
             });
         }
+        self.begin_again().await
+    }
+
+    /// Begins again in a new session.
+    async fn begin_again(&mut self) -> Result<()> {
         self.session = self.repository.open_session().await?;
         self.at = 0;
         Ok(())
     }
+}
+
+/// The registry does not know the method of chunks.
+fn knows_no_patch(status: StatusCode) -> bool {
+    matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
 }
 
 /// What an answer that is no success means for an upload, whose requests may carry streams.

@@ -118,6 +118,29 @@ async fn a_registry_that_takes_no_such_patch_gets_a_put() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_caps_a_patch_gets_a_put_and_is_not_asked_again() {
+    let bytes = content(500_000);
+    let (server, uploads) = registry(|_, seen, reply| match seen.method {
+        Method::PATCH if seen.body.len() > 100_000 => Reply::new(413),
+        Method::HEAD => Reply::new(404),
+        _ => reply,
+    })
+    .await;
+    let settings = Settings {
+        transfer: TransferSettings { ahead_from: 1, ..TransferSettings::default() },
+        ..impatient()
+    };
+    let repository = server.repository(settings);
+    let reporter: Arc<dyn Reporter> = Arc::new(());
+    let pushed = repository.push_unnamed(&unnamed(&bytes), &reporter).await.expect("pushed");
+    assert_eq!(pushed, Some(Descriptor::of(media_type::OCTET_STREAM, &bytes)));
+    assert_eq!(uploads.lock().expect("unbroken").finished.last(), Some(&bytes));
+    assert_eq!((count(&server, &Method::PATCH), count(&server, &Method::PUT)), (1, 1));
+    let again = repository.push_unnamed(&unnamed(&bytes), &reporter).await.expect("nothing was done");
+    assert_eq!(again, None, "its digest is wanted first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_patch_that_breaks_off_goes_on_from_what_arrived() {
     let bytes = content(400_000);
     let uploads = Shared::default();

@@ -282,6 +282,70 @@ async fn a_body_that_is_too_large_is_sent_in_chunks() {
 }
 
 #[tokio::test]
+async fn chunks_shrink_until_the_registry_takes_them() {
+    let bytes = content(3 << 20);
+    let transfer = TransferSettings { chunk: 2 << 20, ..TransferSettings::default() };
+    let settings = Settings { transfer, ..impatient() };
+    let check = async |limit: usize, settings: Settings, least: &'static str, content: Content| {
+        let (server, uploads) = registry(move |_, seen, reply| match seen.body.len() > limit {
+            true => Reply::new(413),
+            false => reply.header("oci-chunk-min-length", least),
+        })
+        .await;
+        let pushed = server.repository(settings).push(&blob(&bytes), content).await;
+        let arrived = uploads.lock().expect("unbroken").finished.last() == Some(&bytes);
+        (pushed.map(|()| arrived), methods(&server))
+    };
+    let (pushed, methods) = check(1 << 20, settings.clone(), "0", again(&bytes)).await;
+    assert!(pushed.expect("pushed"));
+    assert_eq!(methods, "POST PUT POST PATCH POST PATCH PATCH PATCH PUT");
+    // What can be read once is sent in chunks from the beginning, which are kept and cut smaller.
+    let chunks = Settings {
+        transfer: TransferSettings { max_body: Some(2 << 20), ..settings.transfer.clone() },
+        ..settings.clone()
+    };
+    let (pushed, methods) = check(1 << 20, chunks, "0", once(&bytes)).await;
+    assert!(pushed.expect("pushed"));
+    assert_eq!(methods, "POST PATCH POST PATCH PATCH PATCH PUT");
+    // Not below what it wants at least, nor below what makes sense.
+    for (limit, least) in [(1 << 20, "2097152"), (1_000_000, "0")] {
+        let (pushed, methods) = check(limit, settings.clone(), least, again(&bytes)).await;
+        assert!(matches!(pushed, Err(Error::Response { status: 413, .. })), "{pushed:?} {methods}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_without_chunks_is_sent_everything_again() {
+    let bytes = content(300_000);
+    for status in [404, 405, 501] {
+        let puts = AtomicUsize::new(0);
+        let (server, uploads) = registry(move |_, seen, reply| match seen.method {
+            Method::PATCH => Reply::new(status),
+            // The first of each blob breaks; the session says that a part arrived.
+            Method::PUT if puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Reply::hang_up(),
+            Method::GET => {
+                Reply::new(204).header("location", "/v2/a/blobs/uploads/1").header("range", "0-99999")
+            }
+            Method::HEAD => Reply::new(404),
+            _ => reply,
+        })
+        .await;
+        let repository = server.repository(impatient());
+        repository.push(&blob(&bytes), again(&bytes)).await.expect("pushed");
+        assert_eq!(uploads.lock().expect("unbroken").finished.last(), Some(&bytes), "{status}");
+        assert!(methods(&server).starts_with("POST PUT GET PATCH "), "{}", methods(&server));
+        if status != 404 {
+            // It is remembered.
+            let before = server.seen().len();
+            repository.push(&blob(&bytes), again(&bytes)).await.expect("pushed");
+            let after =
+                server.seen()[before..].iter().map(|seen| seen.method.to_string()).collect::<Vec<_>>();
+            assert_eq!(after, ["POST", "PUT", "HEAD", "POST", "PUT"]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_can_be_read_once_is_sent_once() {
     let bytes = content(1_200_000);
     let (server, _uploads) =

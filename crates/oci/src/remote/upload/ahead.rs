@@ -6,12 +6,13 @@
 //! Everything that can go wrong on the way is for [`Upload`] to mend, with the digest.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Session, Step, Upload, received, step_of};
+use super::{Session, Step, Upload, knows_no_patch, received, step_of};
 use crate::blocking::joined;
 use crate::content::{Content, Fetch as _, Reopen as _};
 use crate::copy::{Event, Reporter};
@@ -108,15 +109,25 @@ impl Repository {
             Err(error @ Error::Request { .. }) => return head(session, 0, Step::Unclear(error)),
             Err(error) => return Err(error),
         };
-        if !matches!(answer.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT | StatusCode::CREATED) {
-            return match step_of(answer, true).await {
-                Ok(step) => head(session, 0, step),
-                Err(error) if error.kind() == ErrorKind::Access => Err(error),
-                Err(error) => {
-                    tracing::debug!(%error, "the registry does not take a blob in one PATCH");
-                    Ok(None)
-                }
+        let status = answer.status();
+        if !matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT | StatusCode::CREATED) {
+            let no_patch = knows_no_patch(status);
+            let step = if no_patch {
+                Ok(Step::NoChunks(answer.into_error().await))
+            } else {
+                step_of(answer, true).await
             };
+            let error = match step {
+                // Some registries cap what a PATCH brings, and take a PUT of any size.
+                Ok(Step::TooLarge(error) | Step::NoChunks(error)) => error,
+                Ok(step) => return head(session, 0, step),
+                Err(error) if error.kind() == ErrorKind::Access => return Err(error),
+                Err(error) => error,
+            };
+            tracing::debug!(%error, "the registry does not take a blob in one PATCH");
+            self.state.ahead_refused.store(true, Ordering::Relaxed);
+            self.state.chunks_refused.fetch_or(no_patch, Ordering::Relaxed);
+            return Ok(None);
         }
         let at = received(&answer).unwrap_or(content.size);
         let session = Session { url: self.location(&answer)?, ..session };
