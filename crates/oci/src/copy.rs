@@ -108,12 +108,12 @@ struct Root {
 }
 
 /// Where in the graph a node was come upon.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Place {
     /// Levels below the root.
     depth: usize,
-    /// As the subject of its parent, not as a part of it.
-    is_subject: bool,
+    /// As the subject of its parent, or in a list of referrers, not as a part of something.
+    may_be_missing: bool,
 }
 
 impl Copier {
@@ -284,8 +284,8 @@ impl Run {
         };
         let manifest = match fetched {
             Ok(manifest) => manifest,
-            // The specification lets a subject be missing.
-            Err(error) if place.is_subject && error.is_not_found() => {
+            // The specification lets a subject be missing, and lists of referrers may be behind.
+            Err(error) if place.may_be_missing && error.is_not_found() => {
                 self.report(descriptor, Event::Skipped);
                 return Ok(());
             }
@@ -317,10 +317,10 @@ impl Run {
         };
         // The largest first: what takes longest should not be what everything waits for at the end.
         children.sort_by_key(|child| Reverse(child.size));
-        let part = Place { depth: depth + 1, is_subject: false };
+        let part = Place { depth: depth + 1, may_be_missing: false };
         self.each(children, |child| self.node(child, part)).await?;
         match manifest.subject() {
-            Some(subject) => self.node(subject.clone(), Place { is_subject: true, ..part }).await,
+            Some(subject) => self.node(subject.clone(), Place { may_be_missing: true, ..part }).await,
             None => Ok(()),
         }
     }
@@ -339,7 +339,7 @@ impl Run {
             };
             let wanted = found.into_iter().filter(|referrer| filter.accepts(referrer)).collect();
             self.each(wanted, |referrer: Descriptor| async move {
-                self.node(referrer.clone(), Place::default()).await?;
+                self.node(referrer.clone(), Place { depth: 0, may_be_missing: true }).await?;
                 if depth > 1 { self.referrers(referrer, filter, depth - 1).await } else { Ok(()) }
             })
             .await

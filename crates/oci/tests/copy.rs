@@ -32,6 +32,8 @@ struct Spy {
     mounts: bool,
     /// Fetches of this name break off in the middle.
     breaks: Option<&'static str>,
+    /// Lists these as referrers of everything, and does not have them.
+    gone: Vec<Descriptor>,
     running: AtomicUsize,
     most_running: AtomicUsize,
 }
@@ -44,6 +46,7 @@ impl Spy {
             names: Mutex::default(),
             mounts: false,
             breaks: None,
+            gone: Vec::new(),
             running: AtomicUsize::new(0),
             most_running: AtomicUsize::new(0),
         }
@@ -149,7 +152,9 @@ impl TagContent for Spy {
 impl Predecessors for Spy {
     async fn referrers(&self, subject: &Descriptor, artifact_type: Option<&str>) -> Result<Vec<Descriptor>> {
         self.note("referrers", &subject.digest);
-        self.inner.referrers(subject, artifact_type).await
+        let mut listed = self.inner.referrers(subject, artifact_type).await?;
+        listed.extend(self.gone.iter().cloned());
+        Ok(listed)
     }
 }
 
@@ -401,6 +406,16 @@ async fn referrers_of_the_images_in_an_index_are_copied_too() {
     let [image, signature, ..] = signed_image(&make).await;
     make.index("index", &[(&image, "linux/amd64")]).await;
     copy(&source, &destination, "index", &[], with_referrers(ReferrerFilter::default())).await.expect("copy");
+    assert!(destination.inner.exists(&signature).await.expect("exists"));
+}
+
+/// Lists of referrers that clients keep may be behind what is there.
+#[tokio::test]
+async fn listed_referrers_that_are_gone_are_left_out() {
+    let gone = vec![Descriptor::of(media_type::OCI_MANIFEST, b"gone")];
+    let (source, destination) = (Arc::new(Spy { gone, ..Spy::new() }), Arc::new(Spy::new()));
+    let [_, signature, ..] = signed_image(&Make(&source)).await;
+    copy(&source, &destination, "image", &[], with_referrers(ReferrerFilter::default())).await.expect("copy");
     assert!(destination.inner.exists(&signature).await.expect("exists"));
 }
 

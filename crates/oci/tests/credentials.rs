@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidewaiter_oci::ErrorKind;
-use tidewaiter_oci::credentials::{Credential, Store, StoreSettings};
+use tidewaiter_oci::credentials::{
+    Credential, CredentialSource as _, RepositoryCredentials, Store, StoreSettings,
+};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory can be made")
@@ -32,7 +34,7 @@ async fn credentials_are_found_under_every_spelling() {
             "unpadded.example": { "auth": "dTpwOnc" },
             "https://scheme.example/v1/": { "auth": "dTpw" },
             "http://port.example:5000": { "username": "u", "password": "p" },
-            "quay.example/organisation": { "auth": "dTpw" },
+            "https://quay.example/organisation": { "auth": "dTpw" },
             "token.example": { "auth": "dTpw", "identitytoken": "refresh" },
             "access.example": { "registrytoken": "access" },
             "https://index.docker.io/v1/": { "auth": "dTpw" },
@@ -41,7 +43,7 @@ async fn credentials_are_found_under_every_spelling() {
     );
     let store = store(&[&path]);
     let check = async |registry: &str, expected: Credential| {
-        assert_eq!(store.get(registry).await.expect("readable"), expected, "{registry}");
+        assert_eq!(store.get(registry, None).await.expect("readable"), expected, "{registry}");
     };
     let password = || Credential::password("u", "p");
     check("plain.example", Credential::password("u", "p:w")).await;
@@ -60,11 +62,51 @@ async fn credentials_are_found_under_every_spelling() {
     assert!(store.is_used().expect("readable"));
 }
 
+/// containers-auth.json(5): the longest path that leads to the repository wins.
+#[tokio::test]
+async fn a_part_of_a_registry_has_its_own_credential() {
+    let directory = directory();
+    let auth = |user: &str| json!({ "username": user, "password": "p" });
+    let path = file(
+        directory.path(),
+        "auth.json",
+        &json!({ "auths": {
+            "r.example/team-a": auth("alice"),
+            "r.example/team-b": auth("bob"),
+            "r.example/team-b/secret": auth("eve"),
+            "other.example": auth("olga"),
+            "other.example/team": auth("oscar"),
+            "docker.io/mine": auth("mia"),
+        } }),
+    );
+    for (registry, repository, expected) in [
+        ("r.example", Some("team-a/app"), "alice"),
+        ("r.example", Some("team-b/app"), "bob"),
+        ("r.example", Some("team-b"), "bob"),
+        ("r.example", Some("team-b/secret/app"), "eve"),
+        ("r.example", Some("team-bb/app"), ""),
+        ("r.example", None, ""),
+        ("other.example", Some("team/app"), "oscar"),
+        ("other.example", Some("else"), "olga"),
+        ("other.example", None, "olga"),
+        ("docker.io", Some("mine/app"), "mia"),
+    ] {
+        let found = store(&[&path]).get(registry, repository).await.expect("readable");
+        assert_eq!(found.username, expected, "{registry} {repository:?}");
+    }
+    let for_app = RepositoryCredentials::new(store(&[&path]), "r.example", "team-a/app");
+    assert_eq!(for_app.credential("r.example").await.expect("readable").username, "alice");
+    assert_eq!(for_app.credential("other.example").await.expect("readable").username, "olga");
+    assert!(store(&[&path]).erase("other.example").await.expect("erased"));
+    let left = std::fs::read_to_string(&path).expect("readable");
+    assert!(left.contains("other.example/team") && !left.contains("olga"), "{left}");
+}
+
 #[tokio::test]
 async fn podmans_docker_hub_is_found() {
     let directory = directory();
     let path = file(directory.path(), "auth.json", &json!({ "auths": { "docker.io": { "auth": "dTpw" } } }));
-    let found = store(&[&path]).get("registry-1.docker.io").await.expect("readable");
+    let found = store(&[&path]).get("registry-1.docker.io", None).await.expect("readable");
     assert_eq!(found, Credential::password("u", "p"));
 }
 
@@ -76,10 +118,10 @@ async fn the_first_file_is_written_and_the_others_are_read() {
         file(directory.path(), "auth.json", &json!({ "auths": { "b.example": { "auth": "dTpw" } } }));
     let store = store(&[&first, &second]);
     assert!(!first.exists());
-    assert_eq!(store.get("b.example").await.expect("readable").username, "u");
+    assert_eq!(store.get("b.example", None).await.expect("readable").username, "u");
     let before = std::fs::read(&second).expect("it is there");
     store.store("a.example", &Credential::password("x", "y")).await.expect("written");
-    assert_eq!(store.get("a.example").await.expect("readable"), Credential::password("x", "y"));
+    assert_eq!(store.get("a.example", None).await.expect("readable"), Credential::password("x", "y"));
     assert!(store.erase("a.example").await.expect("written"));
     assert!(!store.erase("a.example").await.expect("nothing to do"));
     assert!(!store.erase("b.example").await.expect("not in the first file"));
@@ -122,7 +164,7 @@ async fn a_saved_file_is_private_and_keeps_what_others_put_in() {
 
     let token = Credential::identity_token("t");
     store.store("t.example", &token).await.expect("written");
-    assert_eq!(store.get("t.example").await.expect("readable"), token);
+    assert_eq!(store.get("t.example", None).await.expect("readable"), token);
     let colon = store.store("c.example", &Credential::password("a:b", "p")).await;
     assert_eq!(colon.expect_err("it could not be read back").kind(), ErrorKind::Config);
 }
@@ -138,13 +180,13 @@ async fn broken_files_are_errors_that_name_them() {
         (r#"{"auths":{"a.example":{"auth":"dQ=="}}}"#, "no colon"),
     ] {
         std::fs::write(&path, text).expect("it can be written");
-        let error = store(&[&path]).get("a.example").await.expect_err("broken");
+        let error = store(&[&path]).get("a.example", None).await.expect_err("broken");
         assert_eq!(error.kind(), ErrorKind::Config);
         let text = error.to_string();
         assert!(text.contains(&path.display().to_string()) && text.contains(reason), "{text}");
     }
     std::fs::write(&path, "").expect("it can be written");
-    assert!(store(&[&path]).get("a.example").await.expect("an empty file is no credential").is_empty());
+    assert!(store(&[&path]).get("a.example", None).await.expect("an empty file is no credential").is_empty());
 }
 
 /// A helper that keeps one credential in a file, as the protocol wants it.
@@ -184,17 +226,17 @@ async fn helpers_keep_give_and_forget() {
     for config in [json!({ "credsStore": "test" }), json!({ "credHelpers": { "docker.io": "test" } })] {
         let directory = directory();
         let store = with_helper(directory.path(), HELPER, &config, Duration::from_secs(20));
-        assert!(store.get("docker.io").await.expect("not found is no error").is_empty());
+        assert!(store.get("docker.io", None).await.expect("not found is no error").is_empty());
         for credential in [Credential::password("u", "p"), Credential::identity_token("t")] {
             store.store("docker.io", &credential).await.expect("kept");
-            assert_eq!(store.get("docker.io").await.expect("given"), credential);
+            assert_eq!(store.get("docker.io", None).await.expect("given"), credential);
         }
         let asked = std::fs::read_to_string(directory.path().join("asked")).expect("it was asked");
         assert_eq!(asked, "https://index.docker.io/v1/");
         let kept = std::fs::read_to_string(directory.path().join("kept")).expect("it was kept");
         assert_eq!(kept, r#"{"ServerURL":"https://index.docker.io/v1/","Username":"<token>","Secret":"t"}"#);
         assert!(store.erase("docker.io").await.expect("forgotten"));
-        assert!(store.get("docker.io").await.expect("not found is no error").is_empty());
+        assert!(store.get("docker.io", None).await.expect("not found is no error").is_empty());
         let config_after = std::fs::read_to_string(directory.path().join("config.json")).expect("there");
         assert_eq!(config_after, config.to_string(), "the file has no part in it");
     }
@@ -206,7 +248,7 @@ async fn helpers_that_fail_are_named() {
     let check = async |script: &str, timeout: Duration, reason: &str| {
         let directory = directory();
         let store = with_helper(directory.path(), script, &config, timeout);
-        let error = store.get("a.example").await.expect_err("it fails");
+        let error = store.get("a.example", None).await.expect_err("it fails");
         assert_eq!(error.kind(), ErrorKind::Config);
         let text = error.to_string();
         let expected =
@@ -226,6 +268,6 @@ async fn helpers_that_fail_are_named() {
 async fn a_missing_helper_says_what_to_do() {
     let directory = directory();
     let path = file(directory.path(), "config.json", &json!({ "credsStore": "no-such-helper" }));
-    let error = store(&[&path]).get("a.example").await.expect_err("not there");
+    let error = store(&[&path]).get("a.example", None).await.expect_err("not there");
     assert!(error.to_string().contains("install it, or remove it"), "{error}");
 }

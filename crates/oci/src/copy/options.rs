@@ -108,7 +108,7 @@ pub enum Event<'a> {
     Exists,
     /// The destination took it from this repository of the same registry.
     Mounted(&'a str),
-    /// It is left out: a subject or a foreign layer that the source does not have.
+    /// It is left out: a subject, a listed referrer or a foreign layer that the source does not have.
     Skipped,
     /// It is called by this tag now.
     Tagged(&'a str),

@@ -70,9 +70,20 @@ impl ConfigFile {
         }) || self.members.get("credsStore").and_then(Value::as_str).is_some_and(|name| !name.is_empty())
     }
 
-    /// The credential under exactly this key, or else under one that names the same host in another way.
-    pub(super) fn credential(&self, key: &str) -> Result<Option<Credential>> {
+    /// The credential for a repository of the registry under this key, or for the whole registry: the one under the
+    /// longest path that leads to the repository (containers-auth.json(5)), else under exactly this key, else under
+    /// one that names the same registry in another way.
+    pub(super) fn credential(&self, key: &str, repository: Option<&str>) -> Result<Option<Credential>> {
         let Some(auths) = self.members.get("auths").and_then(Value::as_object) else { return Ok(None) };
+        let host = if key == DOCKER_HUB_KEY { "docker.io" } else { key };
+        let mut path = repository.unwrap_or_default();
+        while !path.is_empty() {
+            let scoped = format!("{host}/{path}");
+            if let Some(entry) = auths.get(&scoped) {
+                return self.parse(&scoped, entry).map(Some);
+            }
+            path = path.rsplit_once('/').map_or("", |(above, _)| above);
+        }
         find(auths, key).map(|entry| self.parse(key, entry)).transpose()
     }
 
@@ -178,10 +189,13 @@ fn find<'a>(members: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     members.get(key).or_else(|| members.iter().find(|(own, _)| means(own, key)).map(|(_, value)| value))
 }
 
-/// A key as people and programs write it (`https://registry.example/v1/`) means the registry filed under `key`.
+/// A key as people and programs write it (`https://registry.example/v1/`) means the registry filed under `key`. One
+/// with a path and without a scheme is for a part of the registry.
 fn means(own: &str, key: &str) -> bool {
-    let host = own.strip_prefix("https://").or_else(|| own.strip_prefix("http://")).unwrap_or(own);
-    own == key || key_of(host.split('/').next().unwrap_or(host)) == key
+    let url = own.strip_prefix("https://").or_else(|| own.strip_prefix("http://"));
+    let (host, path) = url.unwrap_or(own).split_once('/').unwrap_or((url.unwrap_or(own), ""));
+    let whole = url.is_some() || matches!(path, "" | "v1" | "v1/" | "v2" | "v2/");
+    own == key || (whole && key_of(host) == key)
 }
 
 /// The key that a registry is filed under.

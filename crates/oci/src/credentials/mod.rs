@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 
-pub use store::{Store, StoreSettings};
+pub use store::{RepositoryCredentials, Store, StoreSettings};
 
 /// What a registry is told of who we are. All empty: nobody in particular.
 #[derive(Clone, Default, PartialEq, Eq)]

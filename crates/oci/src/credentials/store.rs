@@ -51,14 +51,15 @@ impl Store {
         self.settings.files.first().map(PathBuf::as_path)
     }
 
-    /// The credential of a registry as references name it; an empty one when there is none.
-    pub async fn get(&self, registry: &str) -> Result<Credential> {
+    /// The credential of a registry as references name it, or of a repository of it where files are that detailed;
+    /// an empty one when there is none.
+    pub async fn get(&self, registry: &str, repository: Option<&str>) -> Result<Credential> {
         let key = key_of(registry);
         for path in &self.settings.files {
             let file = ConfigFile::read(path)?;
             let found = match file.helper(key) {
                 Some(helper) => self.helper(helper).get(key).await?,
-                None => file.credential(key)?,
+                None => file.credential(key, repository)?,
             };
             if let Some(credential) = found.filter(|credential| !credential.is_empty()) {
                 return Ok(credential);
@@ -116,6 +117,30 @@ impl Store {
 #[async_trait]
 impl CredentialSource for Store {
     async fn credential(&self, host: &str) -> Result<Credential> {
-        self.get(host).await
+        self.get(host, None).await
+    }
+}
+
+/// A store that is asked on behalf of one repository.
+#[derive(Debug, Clone)]
+pub struct RepositoryCredentials {
+    store: Store,
+    registry: String,
+    repository: String,
+}
+
+impl RepositoryCredentials {
+    /// For a repository of a registry as references name it.
+    #[must_use]
+    pub fn new(store: Store, registry: &str, repository: &str) -> Self {
+        Self { store, registry: key_of(registry).to_owned(), repository: repository.to_owned() }
+    }
+}
+
+#[async_trait]
+impl CredentialSource for RepositoryCredentials {
+    async fn credential(&self, host: &str) -> Result<Credential> {
+        let repository = (key_of(host) == self.registry).then_some(self.repository.as_str());
+        self.store.get(host, repository).await
     }
 }

@@ -1,12 +1,14 @@
 //! What refers to a manifest: the referrers API, and the tag scheme for registries that have none.
 //!
 //! In the tag scheme, an index tagged `<algorithm>-<hex>` lists what refers to that digest, and clients keep it.
-//! There is no lock between clients. After writing we read again, and write again when somebody else's change
-//! took ours away.
+//! There is no lock between clients. A while after writing we read again, and write again when somebody else's
+//! change took ours away.
 
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
@@ -23,6 +25,13 @@ use crate::remote::tags::{MAX_PAGE, next_page};
 
 /// The most referrers of one manifest that are read.
 const MAX_REFERRERS: usize = 100_000;
+
+/// Manifests that are looked for at the same time.
+const PARALLEL: usize = 16;
+
+/// Bounds of the wait before a change to a list is looked at again; up to twice as much, by chance.
+const MIN_SETTLING: Duration = Duration::from_millis(40);
+const MAX_SETTLING: Duration = Duration::from_secs(1);
 
 /// The digest that no manifest has, by which the API is looked for.
 const NO_DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
@@ -48,7 +57,7 @@ impl Repository {
         let mut found = match from_api {
             Some(found) => found,
             None if self.client.settings().referrers == ReferrersMode::Api => return Err(self.no_api()),
-            None => self.fallback_index(subject).await?.map(|index| index.manifests).unwrap_or_default(),
+            None => self.fallback_index(subject).await?.map(|(_, index)| index.manifests).unwrap_or_default(),
         };
         if let Some(wanted) = artifact_type {
             found.retain(|referrer| referrer.artifact_type.as_deref() == Some(wanted));
@@ -157,8 +166,8 @@ impl Repository {
         }
     }
 
-    /// The index of the tag scheme; `None` when there is none.
-    async fn fallback_index(&self, subject: &Digest) -> Result<Option<Index>> {
+    /// The index of the tag scheme and its digest; `None` when there is none.
+    async fn fallback_index(&self, subject: &Digest) -> Result<Option<(Digest, Index)>> {
         let tag = fallback_tag(subject);
         let (descriptor, bytes) = match self.manifest_bytes(&tag, None).await {
             Ok(found) => found,
@@ -167,7 +176,7 @@ impl Repository {
         };
         let failed = |source| Error::ReadManifest { digest: self.full(&tag), source };
         match Manifest::parse(bytes, Some(&descriptor.media_type)).map_err(failed)?.view {
-            View::Index(index) => Ok(Some(index)),
+            View::Index(index) => Ok(Some((descriptor.digest, index))),
             // Somebody's own tag, which happens to look like one of the scheme.
             View::Image(_) | View::Artifact(_) => Ok(None),
         }
@@ -214,36 +223,74 @@ impl Repository {
     }
 
     async fn change_fallback(&self, subject: &Digest, change: Change<'_>) -> Result<()> {
-        // Our own tasks at least take turns.
-        let _turn = self.state.fallback.lock().await;
         let tag = fallback_tag(subject);
         let mut pacing = Pacing::new(&self.client.settings().retry);
-        let mut again = false;
+        let mut rounds = 0;
         loop {
-            let index = self.fallback_index(subject).await?;
-            let before = index.as_ref().map_or(0, |index| index.manifests.len());
-            let mut index = index.unwrap_or_else(empty_index);
-            if !change.apply(&mut index.manifests) {
-                return Ok(());
+            let began = Instant::now();
+            {
+                // Our own tasks at least take turns.
+                let _turn = self.state.fallback.lock().await;
+                let listed = self.fallback_index(subject).await?;
+                let (old, mut index) = match listed {
+                    Some((digest, index)) => (Some(digest), index),
+                    None => (None, empty_index()),
+                };
+                // From the second round on this means that nobody wrote over what we wrote.
+                if !change.apply(&mut index.manifests) {
+                    return Ok(());
+                }
+                let dropped = match old.filter(|_| index.manifests.is_empty()) {
+                    Some(digest) => self.drop_fallback(&digest).await?,
+                    None => false,
+                };
+                if !dropped {
+                    self.put_fallback(index, &tag).await?;
+                }
             }
-            if index.manifests.is_empty() && before > 0 && self.drop_fallback(&tag).await? {
-                return Ok(());
-            }
-            self.put_fallback(&index, &tag).await?;
-            // The next round finds nothing to do, unless somebody wrote over what we wrote.
             let Some((delay, _)) = pacing.next(None) else { return Err(self.contended(&tag)) };
-            if again {
-                tokio::time::sleep(delay).await;
-            }
-            again = true;
+            let settled = settling(began.elapsed());
+            tokio::time::sleep(if rounds == 0 { settled } else { settled.max(delay) }).await;
+            rounds += 1;
         }
     }
 
-    async fn put_fallback(&self, index: &Index, tag: &str) -> Result<()> {
-        let bytes = serde_json::to_vec(index).map(Bytes::from).expect("an index serialises");
-        let descriptor = Descriptor::of(media_type::OCI_INDEX, &bytes);
-        self.put_manifest(&descriptor, bytes, tag).await?.discard().await;
-        Ok(())
+    /// Writes a list of referrers. Registries refuse one with manifests that are gone; those are left out then.
+    async fn put_fallback(&self, mut index: Index, tag: &str) -> Result<()> {
+        loop {
+            let bytes = serde_json::to_vec(&index).map(Bytes::from).expect("an index serialises");
+            let descriptor = Descriptor::of(media_type::OCI_INDEX, &bytes);
+            let refused = match self.put_manifest(&descriptor, bytes, tag).await {
+                Ok(answer) => {
+                    answer.discard().await;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let names_missing =
+                ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "MANIFEST_INVALID"];
+            if !names_missing.iter().any(|code| has_code(&refused, code)) {
+                return Err(refused);
+            }
+            let before = index.manifests.len();
+            index.manifests = self.those_there(index.manifests).await?;
+            if index.manifests.len() == before {
+                return Err(refused);
+            }
+            tracing::debug!(tag, gone = before - index.manifests.len(), "referrers that are gone are struck");
+        }
+    }
+
+    /// Those of some manifests that the repository has, in their order.
+    async fn those_there(&self, manifests: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+        let looked_for = stream::iter(manifests).map(|manifest| async move {
+            match self.resolve_manifest(manifest.digest.as_str()).await {
+                Ok(_) => Ok(Some(manifest)),
+                Err(Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        looked_for.buffered(PARALLEL).try_filter_map(async |found| Ok(found)).try_collect().await
     }
 
     fn contended(&self, tag: &str) -> Error {
@@ -255,15 +302,22 @@ impl Repository {
         }
     }
 
-    /// Deletes a fallback index that has become empty. `false` when the registry does not delete.
-    async fn drop_fallback(&self, tag: &str) -> Result<bool> {
-        let descriptor = self.resolve_manifest(tag).await?;
-        match self.delete_by(descriptor.digest.as_str()).await {
+    /// Deletes a fallback index that has become empty, by its digest: what somebody else wrote since it was read
+    /// stays. `false` when the registry does not delete.
+    async fn drop_fallback(&self, read: &Digest) -> Result<bool> {
+        match self.delete_by(read.as_str()).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::User) => Ok(false),
             Err(error) => Err(error),
         }
     }
+}
+
+/// How long after a change to look whether it is still there: whoever read the list before our change, which took us
+/// so long, may be about to write it back without.
+fn settling(took: Duration) -> Duration {
+    let least = (took * 3).clamp(MIN_SETTLING, MAX_SETTLING);
+    least.mul_f64(1.0 + rand::random::<f64>())
 }
 
 impl Change<'_> {

@@ -98,6 +98,26 @@ async fn passwords_are_sent_when_asked_for() {
     );
 }
 
+/// Each client is one of its own, as if it were a process of its own: they take no turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_attach_at_once_by_tag_are_all_listed() {
+    let peer = Peer::start();
+    let subject = push_artifact(&peer.repository("a", Settings::default()), "image", None).await.descriptor;
+    let attaching = (0..12).map(|number| {
+        let (repository, subject) = (peer.repository("a", Settings::default()), subject.clone());
+        tokio::spawn(async move { push_artifact(&repository, &number.to_string(), Some(&subject)).await })
+    });
+    let mut attached = Vec::new();
+    for client in attaching.collect::<Vec<_>>() {
+        attached.push(client.await.expect("attached").descriptor.digest);
+    }
+    let found = peer.repository("a", Settings::default()).referrers(&subject, None).await.expect("a list");
+    let mut found: Vec<_> = found.into_iter().map(|found| found.digest).collect();
+    attached.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    found.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    assert_eq!(found, attached);
+}
+
 #[tokio::test]
 async fn referrers_are_kept_by_tag_where_there_is_no_api() {
     let peer = Peer::start();

@@ -128,6 +128,10 @@ struct Store {
     manifests: HashMap<String, Bytes>,
     /// Writes of fallback indexes that are taken and lost at once, as when another client writes after us.
     lose: usize,
+    /// Another client's write of a fallback index, which lands after the next time that it is read.
+    meanwhile: Option<Bytes>,
+    /// Refuses indexes with manifests that are not there.
+    checks: bool,
     deletes: bool,
 }
 
@@ -138,6 +142,9 @@ impl Store {
             Method::PUT if reference.starts_with("sha256-") && self.lose > 0 => {
                 self.lose -= 1;
                 Reply::new(201)
+            }
+            Method::PUT if self.checks && self.lacks(&seen.body) => {
+                Reply::json(400, &json!({ "errors": [{ "code": "MANIFEST_BLOB_UNKNOWN" }] }))
             }
             Method::PUT => {
                 let digest = Digest::sha256(&seen.body).to_string();
@@ -151,11 +158,22 @@ impl Store {
                 self.manifests.retain(|_, other| *other != bytes);
                 Reply::new(202)
             }
-            _ => match self.manifests.get(reference) {
-                Some(bytes) => Reply::new(200).body(bytes.clone()),
-                None => Reply::new(404),
-            },
+            _ => {
+                let found = self.manifests.get(reference).cloned();
+                if let Some(bytes) = self.meanwhile.take_if(|_| reference.starts_with("sha256-")) {
+                    self.manifests.insert(Digest::sha256(&bytes).to_string(), bytes.clone());
+                    self.manifests.insert(reference.to_owned(), bytes);
+                }
+                found.map_or(Reply::new(404), |bytes| Reply::new(200).body(bytes))
+            }
         }
+    }
+
+    /// It is an index, and lists what is not there.
+    fn lacks(&self, body: &[u8]) -> bool {
+        let body: Value = serde_json::from_slice(body).expect("JSON");
+        let listed = body["manifests"].as_array().into_iter().flatten();
+        listed.filter_map(|child| child["digest"].as_str()).any(|digest| !self.manifests.contains_key(digest))
     }
 }
 
@@ -233,6 +251,43 @@ async fn many_attachments_at_once_are_all_listed() {
     });
     futures_util::future::try_join_all(pushes).await.expect("pushed");
     assert_eq!(repository.referrers(&subject, None).await.expect("a list").len(), 16);
+}
+
+/// Programs that do not know of the list delete manifests and leave it as it is; registries then refuse it.
+#[tokio::test]
+async fn a_list_with_manifests_that_are_gone_is_healed_by_the_next_change() {
+    let (server, store) = store(Store { deletes: true, checks: true, ..Store::default() }).await;
+    let repository = server.repository(impatient());
+    let subject = referrer("subject").plain();
+    let [first, second, third] = ["1", "2", "3"].map(|name| artifact(name, &subject));
+    for manifest in [&first, &second] {
+        repository.push(&manifest.descriptor, Content::Bytes(manifest.bytes.clone())).await.expect("pushed");
+    }
+    store.lock().expect("unbroken").manifests.remove(first.digest().as_str());
+    repository.push(&third.descriptor, Content::Bytes(third.bytes.clone())).await.expect("pushed");
+    let listed = async || {
+        let found = repository.referrers(&subject, None).await.expect("a list");
+        found.into_iter().map(|found| found.digest).collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, [second.digest().clone(), third.digest().clone()]);
+    store.lock().expect("unbroken").manifests.remove(second.digest().as_str());
+    repository.delete(&third.descriptor).await.expect("deleted");
+    assert!(listed().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_another_client_writes_while_a_list_is_dropped_stays() {
+    let (server, store) = store(Store { deletes: true, ..Store::default() }).await;
+    let repository = server.repository(impatient());
+    let subject = referrer("subject").plain();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| artifact(name, &subject));
+    repository.push(&ours.descriptor, Content::Bytes(ours.bytes.clone())).await.expect("pushed");
+    let listed = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX,
+        "manifests": [theirs.descriptor.plain()] });
+    store.lock().expect("unbroken").meanwhile = Some(Bytes::from(listed.to_string()));
+    repository.delete(&ours.descriptor).await.expect("deleted");
+    let found = repository.referrers(&subject, None).await.expect("a list");
+    assert_eq!(found.iter().map(|found| &found.digest).collect::<Vec<_>>(), [theirs.digest()]);
 }
 
 #[tokio::test]

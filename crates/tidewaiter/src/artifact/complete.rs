@@ -68,7 +68,7 @@ async fn references(session: &Session, matches: &Matches, word: &str) -> Outcome
         return Ok(Vec::new());
     };
     let remote = RemoteOptions::read(session, matches, side(matches))?;
-    let client = remote.client(session, registry)?;
+    let client = remote.client(session, registry, None)?;
     let mut found = Vec::new();
     if let Some((repository, _)) = path.split_once(':') {
         let name = format!("{registry}/{repository}");

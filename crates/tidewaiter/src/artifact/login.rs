@@ -68,7 +68,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         error if is_answer(&error) => Failure::from(error).prefixed(FROM_REGISTRY),
         error => error.into(),
     };
-    let client = remote.client(session, registry)?;
+    let client = remote.client(session, registry, None)?;
     client.registry(registry).map_err(blame)?.ping().await.map_err(blame)?;
     remote.store().store(registry, remote.credential()).await?;
     session.ui.line("Login Succeeded");

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tidewaiter_cobra::{Flag, Matches, Values};
-use tidewaiter_oci::credentials::{Credential, CredentialSource, Store, StoreSettings};
+use tidewaiter_oci::RepositoryName;
+use tidewaiter_oci::credentials::{
+    Credential, CredentialSource, OneCredential, RepositoryCredentials, Store, StoreSettings,
+};
 use tidewaiter_oci::remote::{Client, ClientCertificate, PlainHttp, ReferrersMode, ResolveRule, Settings};
 
 use crate::artifact::display::wire::Wire;
@@ -169,8 +172,13 @@ impl RemoteOptions {
     }
 
     /// A client for `registry`, the host and optional port as references name it: a credential of the command
-    /// line is for it alone.
-    pub(crate) fn client(&self, session: &Session, registry: &str) -> Outcome<Client> {
+    /// line is for it alone. Files may have one of its own for the repository.
+    pub(crate) fn client(
+        &self,
+        session: &Session,
+        registry: &str,
+        repository: Option<&RepositoryName>,
+    ) -> Outcome<Client> {
         let read = |path: &Path| std::fs::read(path).map_err(failure::file("read", path));
         let resolve: Result<Vec<ResolveRule>, _> = self.resolve.iter().map(|rule| rule.parse()).collect();
         let certificate = match &self.certificate {
@@ -179,10 +187,12 @@ impl RemoteOptions {
             }
             None => None,
         };
-        let credentials: Arc<dyn CredentialSource> = if self.credential.is_empty() {
-            Arc::new(self.store())
-        } else {
-            Arc::new(tidewaiter_oci::credentials::OneCredential::new(registry, self.credential.clone()))
+        let credentials: Arc<dyn CredentialSource> = match repository {
+            _ if !self.credential.is_empty() => {
+                Arc::new(OneCredential::new(registry, self.credential.clone()))
+            }
+            Some(name) => Arc::new(RepositoryCredentials::new(self.store(), registry, name.as_str())),
+            None => Arc::new(self.store()),
         };
         let settings = Settings {
             plain_http: self.plain_http,

@@ -83,7 +83,7 @@ impl TargetOptions {
 
     /// The repository of a registry.
     pub(crate) fn repository(&self, session: &Session, reference: &oci::Reference) -> Outcome<Repository> {
-        let client = self.remote.client(session, &reference.registry)?;
+        let client = self.remote.client(session, &reference.registry, Some(&reference.repository))?;
         client.repository(reference).map_err(|error| self.blame(session, error))
     }
 

@@ -51,7 +51,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     // The catalogue has whole names: within a namespace the last one is one of its names, or whole itself.
     let last =
         last.map(|last| if last.starts_with(&prefix) { last.to_owned() } else { format!("{prefix}{last}") });
-    let client = remote.client(session, registry)?;
+    let client = remote.client(session, registry, None)?;
     let mut pages = client.registry(registry).map_err(blame)?.catalog(last.as_deref());
     let mut found = Vec::new();
     while let Some(page) = pages.next().await.map_err(blame)? {
