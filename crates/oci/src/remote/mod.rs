@@ -17,6 +17,7 @@ mod exchange;
 mod manifests;
 mod observer;
 mod positioned;
+mod proxy;
 mod referrers;
 mod registry;
 mod repository;

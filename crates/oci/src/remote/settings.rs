@@ -103,14 +103,16 @@ impl FromStr for ResolveRule {
     }
 }
 
-/// Proxies, spelled as in the usual environment variables.
+/// Proxies, spelled as in the usual environment variables: `http`, `https` or `socks5` URLs; without a scheme, the
+/// address of an HTTP proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     /// For `http` URLs.
     pub http: Option<String>,
     /// For `https` URLs.
     pub https: Option<String>,
-    /// Hosts, domains and networks to reach without a proxy, comma-separated. This machine always is.
+    /// Hosts, domains, addresses and networks to reach without a proxy, comma-separated, each but networks with
+    /// an optional port. This machine always is.
     pub no_proxy: Option<String>,
 }
 
@@ -267,7 +269,7 @@ impl Settings {
 }
 
 /// A host, with an optional port, names this machine.
-fn is_this_machine(host: &str) -> bool {
+pub(super) fn is_this_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => return address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()),
         None => host.split(':').next().unwrap_or(host),

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::remote::proxy::{Proxies, ProxyAddress};
 use crate::remote::settings::{ResolveRule, Settings};
 
 /// Which connections a request may share.
@@ -23,6 +24,8 @@ struct Pool {
     tls: Tls,
     /// Index of the fixed address in the settings.
     rule: Option<usize>,
+    /// Through the proxy for its scheme.
+    proxied: bool,
     /// Many bytes: over several connections rather than over one that is shared.
     bulk: bool,
 }
@@ -71,6 +74,7 @@ pub(super) enum NoAnswerKind {
 /// Sends requests.
 pub(super) struct Transport {
     settings: Arc<Settings>,
+    proxies: Proxies,
     pools: Mutex<HashMap<Pool, reqwest::Client>>,
 }
 
@@ -79,8 +83,8 @@ impl Transport {
     pub(super) fn new(settings: Arc<Settings>) -> Result<Self> {
         certificates(&settings)?;
         identity(&settings)?;
-        let _ = proxied(reqwest::Client::builder(), &settings)?;
-        Ok(Self { settings, pools: Mutex::default() })
+        let proxies = Proxies::new(&settings.proxy)?;
+        Ok(Self { settings, proxies, pools: Mutex::default() })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -92,12 +96,14 @@ impl Transport {
             (_, true) => Tls::Identified,
             (_, false) => Tls::Anonymous,
         };
-        let client = self.pool(Pool { tls, rule, bulk })?;
+        // A fixed address is connected to directly.
+        let proxy = self.proxies.of(&url).filter(|_| rule.is_none());
+        let client = self.pool(Pool { tls, rule, proxied: proxy.is_some(), bulk })?;
         if let Some(rule) = rule.and_then(|rule| self.settings.resolve.get(rule)) {
             redirect_to_address(rule, &mut url, &mut headers);
         }
         let request = client.request(method, url).headers(headers).body(body);
-        Ok(request.send().await.map_err(|error| no_answer(&error)))
+        Ok(request.send().await.map_err(|error| no_answer(&error, proxy)))
     }
 
     /// Which fixed address applies: the last one given for host and port.
@@ -115,7 +121,9 @@ impl Transport {
         if let Some(client) = pools.get(&pool) {
             return Ok(client.clone());
         }
-        let client = build(&self.settings, pool)?;
+        let scheme = if pool.tls == Tls::None { "http" } else { "https" };
+        let proxy = self.proxies.of_scheme(scheme).filter(|_| pool.proxied);
+        let client = build(&self.settings, pool, proxy)?;
         pools.insert(pool, client.clone());
         Ok(client)
     }
@@ -138,7 +146,7 @@ fn redirect_to_address(rule: &ResolveRule, url: &mut Url, headers: &mut HeaderMa
     }
 }
 
-fn build(settings: &Settings, pool: Pool) -> Result<reqwest::Client> {
+fn build(settings: &Settings, pool: Pool, proxy: Option<&ProxyAddress>) -> Result<reqwest::Client> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         return Err(Error::Config {
             what: "TLS".to_owned(),
@@ -159,9 +167,12 @@ fn build(settings: &Settings, pool: Pool) -> Result<reqwest::Client> {
         builder = builder.http1_only();
     }
     builder = match pool.tls {
-        // Root certificates would be loaded for nothing, and need not exist. This pool gets `http` URLs only.
-        Tls::None => builder.tls_danger_accept_invalid_certs(true).http1_only(),
-        Tls::Anonymous | Tls::Identified => {
+        // Root certificates would be loaded for nothing, and need not exist. This pool gets `http` URLs only, and
+        // nobody to speak TLS with.
+        Tls::None if proxy.is_none_or(|proxy| proxy.url().scheme() != "https") => {
+            builder.tls_danger_accept_invalid_certs(true).http1_only()
+        }
+        Tls::None | Tls::Anonymous | Tls::Identified => {
             let builder = builder
                 .tls_certs_merge(certificates(settings)?)
                 .tls_danger_accept_invalid_certs(settings.insecure);
@@ -172,26 +183,18 @@ fn build(settings: &Settings, pool: Pool) -> Result<reqwest::Client> {
         }
     };
     builder = match pool.rule.and_then(|rule| settings.resolve.get(rule)) {
-        // A fixed address is connected to directly. HTTP/2 would name the port connected to, not the one meant.
+        // HTTP/2 would name the port connected to, not the one meant.
         Some(rule) => {
             builder.resolve(&rule.host, SocketAddr::new(rule.address, rule.address_port)).http1_only()
         }
-        None => proxied(builder, settings)?,
+        None => builder,
     };
-    builder.build().map_err(|error| invalid("TLS settings", &error))
-}
-
-fn proxied(mut builder: reqwest::ClientBuilder, settings: &Settings) -> Result<reqwest::ClientBuilder> {
-    let listed = settings.proxy.no_proxy.as_deref().unwrap_or_default();
-    let direct = reqwest::NoProxy::from_string(&format!("localhost,127.0.0.0/8,::1,{listed}"));
-    let http = settings.proxy.http.as_deref().filter(|address| !address.is_empty());
-    let https = settings.proxy.https.as_deref().filter(|address| !address.is_empty());
-    let proxies = [http.map(reqwest::Proxy::http), https.map(reqwest::Proxy::https)];
-    for proxy in proxies.into_iter().flatten() {
-        let proxy = proxy.map_err(|error| invalid("proxy address", &error))?;
-        builder = builder.proxy(proxy.no_proxy(direct.clone()));
+    if let Some(proxy) = proxy {
+        let proxy =
+            reqwest::Proxy::all(proxy.url().clone()).map_err(|error| invalid("proxy address", &error))?;
+        builder = builder.proxy(proxy);
     }
-    Ok(builder)
+    builder.build().map_err(|error| invalid("TLS settings", &error))
 }
 
 fn certificates(settings: &Settings) -> Result<Vec<reqwest::Certificate>> {
@@ -230,7 +233,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-fn no_answer(error: &reqwest::Error) -> NoAnswer {
+fn no_answer(error: &reqwest::Error, proxy: Option<&ProxyAddress>) -> NoAnswer {
     let other_protocol = other_protocol(error);
     let kind = if tls(error).is_some() || error.is_builder() || other_protocol.is_some() {
         NoAnswerKind::Permanent
@@ -244,9 +247,12 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
     } else {
         innermost(error)
     };
-    let reason = match other_protocol {
-        Some(meaning) => format!("{meaning} ({reason})"),
-        None => reason,
+    let reason = match (other_protocol.or_else(|| distrust(error)), proxy) {
+        (Some(meaning), _) => format!("{meaning} ({reason})"),
+        (None, Some(proxy)) if error.is_connect() && tls(error).is_none() => {
+            format!("through the proxy {proxy}: {reason}")
+        }
+        (None, _) => reason,
     };
     NoAnswer { reason, kind }
 }
@@ -259,6 +265,17 @@ fn other_protocol(error: &reqwest::Error) -> Option<&'static str> {
     causes(error)
         .any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse))
         .then_some("the server does not speak plain HTTP here; it may speak HTTPS")
+}
+
+/// What it means when a certificate is not trusted.
+fn distrust(error: &reqwest::Error) -> Option<&'static str> {
+    use rustls::{CertificateError, Error::InvalidCertificate};
+    match tls(error)? {
+        InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Some("the server's certificate is signed by nobody we trust")
+        }
+        _ => None,
+    }
 }
 
 /// What TLS could not agree on, which it will not the next time either.

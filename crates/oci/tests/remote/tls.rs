@@ -12,6 +12,8 @@ use tidewaiter_oci::remote::{
     Client, ClientCertificate, PlainHttp, ProxySettings, Repository, ResolveRule, Settings,
 };
 use tidewaiter_oci::{Descriptor, Error, ErrorKind, Reference};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{Reply, Seen, Server, client, impatient};
 
@@ -61,7 +63,7 @@ async fn certificates_are_checked_unless_told_otherwise() {
     let resolve = vec![at("registry.test", 443, server.address), at("other.test", 443, server.address)];
     let error = ping(Settings { resolve: resolve.clone(), ..impatient() }, "registry.test").await;
     let error = error.expect_err("nobody vouches for it");
-    assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    assert!(error.to_string().contains("signed by nobody we trust"), "{error}");
     assert!(server.seen().is_empty());
 
     let trusted = Settings { resolve, ..trusting(&key) };
@@ -149,7 +151,7 @@ async fn proxies_are_used_but_for_this_machine_and_what_is_listed() {
         plain_http: PlainHttp::Always,
         proxy: ProxySettings {
             http: Some(format!("http://{}", proxy.address)),
-            no_proxy: Some("direct.test".to_owned()),
+            no_proxy: Some("direct.test,some.test:5000".to_owned()),
             ..ProxySettings::default()
         },
         ..impatient()
@@ -158,9 +160,57 @@ async fn proxies_are_used_but_for_this_machine_and_what_is_listed() {
     assert_eq!(proxy.seen()[0].header("host"), Some("registry.test"));
     ping(settings.clone(), &server.address.to_string()).await.expect("directly");
     assert_eq!(server.seen().len(), 1);
-    // Nobody answers to that name.
-    assert!(ping(settings, "direct.test").await.is_err());
+    // Nobody answers to these names.
+    assert!(ping(settings.clone(), "direct.test").await.is_err());
+    assert!(ping(settings.clone(), "some.test:5000").await.is_err());
     assert_eq!(proxy.seen().len(), 1);
+    ping(settings, "some.test:5001").await.expect("by proxy");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_down_is_named_without_its_password() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    for plain_http in [PlainHttp::Always, PlainHttp::Never] {
+        let address = Some(format!("http://user:secret@{closed}"));
+        let proxy = ProxySettings { http: address.clone(), https: address, no_proxy: None };
+        let settings = Settings { plain_http, proxy, ..impatient() };
+        let error = ping(settings, "registry.test").await.expect_err("nobody listens").to_string();
+        assert!(error.contains(&format!("through the proxy http://{closed} (HTTP")), "{error}");
+        assert!(error.contains("refused") && !error.contains("secret"), "{error}");
+    }
+}
+
+/// Answers as a SOCKS5 proxy (RFC 1928) without authentication, and connects whatever it is asked for to one
+/// address. Gives the name and port it was asked for.
+async fn socks5(listener: TcpListener, to: SocketAddr) -> std::io::Result<(String, u16)> {
+    let (mut client, _) = listener.accept().await?;
+    let mut greeting = [0; 2];
+    client.read_exact(&mut greeting).await?;
+    client.read_exact(&mut vec![0; usize::from(greeting[1])]).await?;
+    client.write_all(&[5, 0]).await?;
+    let mut request = [0; 5];
+    client.read_exact(&mut request).await?;
+    assert_eq!(request[..4], [5, 1, 0, 3], "connect to a name");
+    let mut name = vec![0; usize::from(request[4])];
+    client.read_exact(&mut name).await?;
+    let port = client.read_u16().await?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+    let mut server = TcpStream::connect(to).await?;
+    tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+    Ok((String::from_utf8(name).expect("a name"), port))
+}
+
+#[tokio::test]
+async fn socks_proxies_look_names_up_themselves() {
+    let server = Server::start(|_| Reply::new(200)).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("socks5://{}", listener.local_addr().expect("an address"));
+    let asked = tokio::spawn(socks5(listener, server.address));
+    let proxy = ProxySettings { http: Some(address), ..ProxySettings::default() };
+    let settings = Settings { plain_http: PlainHttp::Always, proxy, ..impatient() };
+    ping(settings, "registry.test:5000").await.expect("by proxy");
+    assert_eq!(server.lines(), ["GET /v2/"]);
+    assert_eq!(asked.await.expect("it ran").expect("served"), ("registry.test".to_owned(), 5000));
 }
 
 #[tokio::test]
@@ -177,7 +227,7 @@ async fn settings_that_cannot_work_are_refused_at_once() {
     let pair = ClientCertificate { certificate: b"x".to_vec(), key: b"y".to_vec() };
     check(Settings { client_certificate: Some(pair), ..Settings::default() }, "client certificate and key: ");
     let proxy = ProxySettings { https: Some("http://:no".to_owned()), ..ProxySettings::default() };
-    check(Settings { proxy, ..Settings::default() }, "proxy address: ");
+    check(Settings { proxy, ..Settings::default() }, "proxy address in HTTPS_PROXY: ");
     let error = client(Settings::default()).registry("a/b").expect_err("no host");
     assert_eq!(error.kind(), ErrorKind::Config);
 }
