@@ -78,7 +78,8 @@ pub struct Options {
     pub delete_referrers: bool,
     /// Manifests may be pushed without all that they name: parts of an image for many platforms, for example.
     pub sparse: bool,
-    /// Unfinished uploads at one time, over all clients; more get 429.
+    /// Sessions of unfinished uploads at one time, over all clients. One more ends the one that has got nothing yet and
+    /// has been idle for longest; when there is none, it gets 429. Uploads in one request need no session.
     pub max_uploads: usize,
     /// An upload that nothing was added to for this long is dropped.
     pub upload_patience: Duration,

@@ -86,7 +86,8 @@ impl Uploads {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a session; `None` when there are too many.
+    /// Begins a session. When there are too many, the one that has got nothing yet and has been idle for longest makes
+    /// room; `None` when there is no such one.
     pub(crate) fn begin(&self, repository: &RepositoryName, staged: Staged) -> Option<Used> {
         let session = Arc::new(Session {
             id: format!("{:032x}", rand::random::<u128>()),
@@ -95,21 +96,22 @@ impl Uploads {
             usage: Mutex::new(Usage { requests: 0, touched: self.clock.now() }),
         });
         let mut sessions = self.lock();
+        let mut ended = None;
         if sessions.len() >= self.limit {
-            return None;
+            let id = longest_unused(&sessions)?;
+            ended = sessions.remove(&id);
         }
         sessions.insert(session.id.clone(), Arc::clone(&session));
-        Some(Used::new(session, &self.clock))
+        let used = Used::new(session, &self.clock);
+        // Its file is removed after others can go on.
+        drop(sessions);
+        drop(ended);
+        Some(used)
     }
 
     /// How many sessions there are.
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
-    }
-
-    /// There is room for another session.
-    pub(crate) fn has_room(&self) -> bool {
-        self.count() < self.limit
     }
 
     /// A session of a repository, for a request.
@@ -143,4 +145,14 @@ impl Uploads {
         });
         ended.len()
     }
+}
+
+/// The session that nobody misses most: without a byte and without a request for the longest time.
+fn longest_unused(sessions: &HashMap<String, Arc<Session>>) -> Option<String> {
+    let unused = sessions.values().filter_map(|session| {
+        let usage = session.usage();
+        let unused = usage.requests == 0 && session.staged.is_untouched();
+        unused.then_some((usage.touched, &session.id))
+    });
+    unused.min().map(|(_, id)| id.clone())
 }

@@ -1,5 +1,6 @@
-//! A registry on a disk that is full to the last byte: what is deleted makes room, before and after a restart. The
-//! disk is one in memory, in a name space of its own: uses `unshare` and `mount` from Debian's `util-linux`.
+//! A registry on a disk that is full to the last byte: what is deleted makes room, before and after a restart, and what
+//! does not fit takes none. The disk is one in memory, in a name space of its own: uses `unshare` and `mount` from
+//! Debian's `util-linux`.
 
 use std::process::Command;
 
@@ -120,4 +121,18 @@ echo "and takes more"
     assert!(printed.starts_with("0 left\n"), "{printed}");
     assert!(printed.contains("blobs            2 with 8388"), "{printed}");
     assert!(printed.ends_with("and takes more\n"), "{printed}");
+}
+
+#[test]
+fn a_chunk_that_does_not_fit_takes_no_room() {
+    let printed = on_a_small_disk(
+        r#"
+session=$(curl -s -o answer -w '%header{location}' -X POST "http://$ADDRESS/v2/app/blobs/uploads/")
+head -c 200M /dev/zero | curl -s -o answer -w '%{http_code}\n' -X PATCH -T - "http://$ADDRESS$session" || true
+curl -s -o answer -w '%{http_code} %header{range}\n' "http://$ADDRESS$session"
+push >pushed
+echo "and takes more"
+"#,
+    );
+    assert_eq!(printed, "507\n204 0-0\nand takes more\n");
 }

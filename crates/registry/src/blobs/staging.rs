@@ -109,7 +109,7 @@ pub(crate) enum AppendError {
     Length,
     /// The client stopped sending; what came before is kept.
     Receive(axum::Error),
-    /// The file cannot be written.
+    /// The file cannot be written; nothing of the request is kept.
     Store(Error),
 }
 
@@ -126,6 +126,16 @@ impl Staged {
     /// Bytes received so far.
     pub(crate) fn size(&self) -> u64 {
         self.lock().as_ref().map_or(0, |writer| writer.size)
+    }
+
+    /// Nothing was received yet, and nothing is being written.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.writer.try_lock().is_ok_and(|writer| writer.as_ref().is_none_or(|writer| writer.size == 0))
+    }
+
+    /// Nothing can be added any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().is_none()
     }
 
     /// Ends the upload. Requests that still add to it fail.
@@ -169,13 +179,15 @@ impl Staged {
     /// Adds what comes from a stream, which must continue at byte `position`. The new size.
     ///
     /// Receiving goes on while the batch before is hashed and written. Each batch is added whole or not at all,
-    /// also when the request is dropped half way, so an interrupted upload can be resumed where it stands.
+    /// also when the request is dropped half way, so an interrupted upload can be resumed where it stands. When a
+    /// batch cannot be written, those before it go too: on a full disk, what is left of a request that failed would
+    /// take the room from all others.
     pub(crate) async fn append(
         &self,
         mut position: u64,
         mut stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
     ) -> Result<u64, AppendError> {
-        let file = Arc::new(OnceLock::new());
+        let begun = Arc::new(OnceLock::new());
         let mut batch = Vec::new();
         let mut batch_size = 0;
         let mut writing: Option<tokio::task::JoinHandle<Result<(), AppendError>>> = None;
@@ -201,11 +213,11 @@ impl Staged {
                 joined(writing.await)?;
             }
             if batch_size > 0 {
-                let (writer, file) = (Arc::clone(&self.writer), Arc::clone(&file));
+                let (writer, begun) = (Arc::clone(&self.writer), Arc::clone(&begun));
                 let path = self.path.clone();
                 let (bytes, start) = (std::mem::take(&mut batch), position);
                 writing =
-                    Some(tokio::task::spawn_blocking(move || add(&writer, &file, start, &bytes, &path)));
+                    Some(tokio::task::spawn_blocking(move || add(&writer, &begun, start, &bytes, &path)));
                 position += std::mem::take(&mut batch_size) as u64;
             }
             if ended {
@@ -260,32 +272,49 @@ fn joined(result: Result<Result<(), AppendError>, tokio::task::JoinError>) -> Re
     result.unwrap_or_else(|source| Err(AppendError::Store(Error::Task { source })))
 }
 
-/// Writes a batch at its position, then counts and hashes it. A batch whose write fails half way is overwritten
-/// by the next attempt. The first batch of a request opens the file for all of them.
+/// What a request found when it began to add, and the file that it opened for all its batches.
+#[derive(Debug)]
+struct Begun {
+    file: File,
+    size: u64,
+    hasher: Hasher,
+}
+
+/// Writes a batch at its position, then counts and hashes it. A batch whose write fails ends the upload where the
+/// request began; this happens here, because the client may be gone and its request with it.
 fn add(
     writer: &Mutex<Option<Writer>>,
-    file: &OnceLock<File>,
+    begun: &OnceLock<Begun>,
     position: u64,
     batch: &[Bytes],
     path: &Path,
 ) -> Result<(), AppendError> {
-    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(writer) = writer.as_mut() else { return Err(AppendError::Ended) };
+    let mut held = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(writer) = held.as_mut() else { return Err(AppendError::Ended) };
     if writer.size != position {
         return Err(AppendError::Moved(writer.size));
     }
-    let written = || {
-        let mut file = match file.get() {
-            Some(file) => file,
-            None => {
-                let opened = File::options().write(true).open(path)?;
-                file.get_or_init(|| opened)
-            }
-        };
-        file.seek(SeekFrom::Start(position))?;
-        batch.iter().try_for_each(|bytes| file.write_all(bytes))
+    let failed = |source| AppendError::Store(file_error("write", path)(source));
+    let begun = match begun.get() {
+        Some(begun) => begun,
+        None => {
+            let file = File::options().write(true).open(path).map_err(failed)?;
+            begun.get_or_init(|| Begun { file, size: writer.size, hasher: writer.hasher.clone() })
+        }
     };
-    written().map_err(|source| AppendError::Store(file_error("write", path)(source)))?;
+    let mut file = &begun.file;
+    let written = file.seek(SeekFrom::Start(position));
+    let written = written.and_then(|_| batch.iter().try_for_each(|bytes| file.write_all(bytes)));
+    if let Err(source) = written {
+        writer.size = begun.size;
+        writer.hasher = begun.hasher.clone();
+        if file.set_len(begun.size).is_err() {
+            // Then the room is got back by giving up the upload.
+            held.take();
+            let _ = std::fs::remove_file(path);
+        }
+        return Err(failed(source));
+    }
     for bytes in batch {
         writer.hasher.update(bytes);
         writer.size += bytes.len() as u64;

@@ -26,9 +26,6 @@ pub(super) async fn begin(call: &Call, body: &mut Body, name: &RepositoryName) -
             return Ok(created(name, &digest));
         }
     }
-    if !call.shared.uploads.has_room() {
-        return Err(too_many());
-    }
     if let Some(text) = call.query("digest").filter(|_| call.query("mount").is_none()) {
         let digest = route::digest(text)?;
         let staged = call.shared.blobs.stage(digest.algorithm()).await?;
@@ -88,7 +85,8 @@ pub(super) fn cancel(call: &Call, name: &RepositoryName, id: &str) -> Answer {
 }
 
 fn find(call: &Call, name: &RepositoryName, id: &str) -> Result<Used, ApiError> {
-    call.shared.uploads.find(name, id).ok_or_else(|| ApiError::upload_unknown(id))
+    let session = call.shared.uploads.find(name, id).filter(|session| !session.staged.has_ended());
+    session.ok_or_else(|| ApiError::upload_unknown(id))
 }
 
 fn too_many() -> ApiError {

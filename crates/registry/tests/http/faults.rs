@@ -363,3 +363,56 @@ async fn a_full_disk_is_said_and_leaves_nothing_half() {
     let post = http.post(url(&format!("blobs/uploads/?digest={small}"))).body("small").send().await;
     assert_eq!(post.expect("an answer").status(), StatusCode::CREATED, "it goes on");
 }
+
+/// The files that a process stages uploads in, with their sizes.
+fn staged_sizes(data: &Path) -> Vec<u64> {
+    let uploads = std::fs::read_dir(data.join("uploads")).expect("reads");
+    let ours = uploads.map(|entry| entry.expect("an entry").path()).find(|path| path.is_dir());
+    let files = std::fs::read_dir(ours.expect("a directory")).expect("reads");
+    files.map(|entry| entry.expect("an entry").metadata().expect("readable").len()).collect()
+}
+
+#[tokio::test]
+async fn a_chunk_that_meets_a_full_disk_gives_its_room_back() {
+    server::install_crypto();
+    let directory = tempfile::tempdir().expect("a directory");
+    let process = Process::start(directory.path(), "trap '' XFSZ; ulimit -f 4096;");
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let url = |path: &str| format!("http://{}{path}", process.address);
+    let post = http.post(url("/v2/app/blobs/uploads/")).send().await.expect("an answer");
+    let session = header(&post, "location");
+    let patch = async |size: usize| {
+        let sent = http.patch(url(&session)).body(vec![5; size]).send().await;
+        sent.expect("an answer").status()
+    };
+    let range = async || header(&http.get(url(&session)).send().await.expect("an answer"), "range");
+    assert_eq!(patch(1_000_000).await, StatusCode::ACCEPTED);
+
+    assert_eq!(patch(9_000_000).await, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(range().await, "0-999999");
+    assert_eq!(staged_sizes(directory.path()), [1_000_000]);
+
+    let digest = Digest::sha256(&vec![5; 1_500_000]);
+    let finish = url(&format!("{session}?digest={digest}"));
+    let put = http.put(&finish).body(vec![5; 9_000_000]).send().await.expect("an answer");
+    assert_eq!(put.status(), StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(staged_sizes(directory.path()), [1_000_000]);
+
+    // A client that goes away meanwhile. Until the registry has noticed, another chunk is out of order.
+    let mut stream = tokio::net::TcpStream::connect(&process.address).await.expect("connects");
+    let head = format!("PATCH {session} HTTP/1.1\r\nHost: x\r\nContent-Length: 90000000\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("sends");
+    let _ = stream.write_all(&vec![5; 9_000_000]).await;
+    drop(stream);
+    loop {
+        let patch = http.patch(url(&session)).header("Content-Range", "1000000-1249999");
+        let status = patch.body(vec![5; 250_000]).send().await.expect("an answer").status();
+        if status == StatusCode::ACCEPTED {
+            break;
+        }
+        assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
+    }
+    assert_eq!(staged_sizes(directory.path()), [1_250_000]);
+    let put = http.put(&finish).body(vec![5; 250_000]).send().await.expect("an answer");
+    assert_eq!(put.status(), StatusCode::CREATED, "it is not damaged");
+}

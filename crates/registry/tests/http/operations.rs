@@ -93,7 +93,12 @@ async fn uploads_are_limited_and_end_when_they_are_idle() {
     let options = Options { clock: hands.clock(), max_uploads: 2, ..options() };
     let server = Server::start_with(options).await;
     let first = server.begin("app", "").await;
-    server.begin("app", "").await;
+    let second = server.begin("app", "").await;
+    for session in [&first, &second] {
+        let patch = server.request(Method::PATCH, session).body("half").send().await.expect("sent");
+        assert_eq!(patch.status(), StatusCode::ACCEPTED);
+    }
+    server.push_blob("app", Algorithm::Sha256, b"in one request, which needs no session").await;
     let refused = server.request(Method::POST, "/v2/app/blobs/uploads/").send().await.expect("sent");
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(!header(&refused, "retry-after").is_empty());
@@ -109,6 +114,26 @@ async fn uploads_are_limited_and_end_when_they_are_idle() {
     assert_eq!(server.get(&first).await.status(), StatusCode::NO_CONTENT, "used half an hour ago");
     let metrics = server.get("/metrics").await.text().await.expect("text");
     assert!(metrics.contains("tidewaiter_registry_uploads 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_upload_that_has_got_nothing_makes_room_for_another() {
+    let hands = Hands::new();
+    let options = Options { clock: hands.clock(), max_uploads: 3, ..options() };
+    let server = Server::start_with(options).await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(server.begin("app", "").await);
+        hands.pass(Duration::from_secs(1));
+    }
+    let patch = server.request(Method::PATCH, &sessions[0]).body("half").send().await.expect("sent");
+    assert_eq!(patch.status(), StatusCode::ACCEPTED);
+    sessions.push(server.begin("app", "").await);
+    let mut known = Vec::new();
+    for session in &sessions {
+        known.push(server.get(session).await.status() == StatusCode::NO_CONTENT);
+    }
+    assert_eq!(known, [true, false, true, true], "of those without a byte, the first one ended");
 }
 
 #[tokio::test]
