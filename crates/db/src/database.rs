@@ -28,6 +28,9 @@ const APPLICATION_ID: i64 = 0x5457_4442;
 /// SQLite's result code of a file that is something else.
 const SQLITE_NOTADB: &str = "26";
 
+/// A copy is made where the disk has room for so many of it: for itself, for its journal, and for others.
+const COPY_ROOM: u64 = 4;
+
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -251,6 +254,27 @@ impl Db {
         tokio::task::spawn_blocking(move || reserve.give_up()).await.unwrap_or(false)
     }
 
+    /// A copy of a SQLite database as it is now, in a new file of this directory, for work that must not keep writers
+    /// waiting; they go on while it is made. `None` where there is none: of a PostgreSQL database, and when the disk
+    /// has not room for it several times over, so that it takes the last bytes from nobody.
+    ///
+    /// Errors: [`Error::Copy`], and those of [`Db::open`].
+    pub async fn copy(&self, directory: &Path) -> Result<Option<Self>> {
+        let Engine::Sqlite { write, .. } = &self.engine else { return Ok(None) };
+        let from = write.connect_options();
+        let to = directory.join("copy.db");
+        let failed = |source: sqlx::Error| Error::Copy { path: to.clone(), source: Cause(source) };
+        if !has_room_for_copy(from.get_filename(), directory) {
+            return Ok(None);
+        }
+        // A connection of its own: that of the pool is for writers, and those that read cannot make files.
+        let mut connection = sqlx::SqliteConnection::connect_with(&from).await.map_err(failed)?;
+        let copy = sqlx::query("VACUUM INTO ?").bind(to.to_string_lossy());
+        copy.execute(&mut connection).await.map_err(failed)?;
+        connection.close().await.map_err(failed)?;
+        Self::open(&DbLocation::Sqlite(to), &Options::default()).await.map(Some)
+    }
+
     /// Hears of the transactions that say [`Tx::notify`] with this topic.
     #[must_use]
     pub fn subscribe(&self, topic: &'static str) -> Wake {
@@ -300,6 +324,13 @@ impl std::fmt::Debug for Db {
 fn check_writable(path: &Path) -> Result<()> {
     let opened = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     opened.map(|_| ()).map_err(|source| Error::Unwritable { path: path.to_owned(), source })
+}
+
+/// A directory's disk has room for a copy of a database and for what is done to it, and some is left.
+fn has_room_for_copy(database: &Path, directory: &Path) -> bool {
+    let size = std::fs::metadata(database).map(|metadata| metadata.len());
+    let free = rustix::fs::statvfs(directory).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    matches!((size, free), (Ok(size), Ok(free)) if size.saturating_mul(COPY_ROOM) <= free)
 }
 
 /// Marks a fresh file as ours, and refuses a database that somebody else's program made.

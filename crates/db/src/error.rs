@@ -94,6 +94,14 @@ pub enum Error {
         /// Why not.
         source: Cause,
     },
+    /// A database cannot be copied.
+    #[error("cannot copy the database to {}: {source}", path.display())]
+    Copy {
+        /// The file to be made.
+        path: PathBuf,
+        /// Why not.
+        source: Cause,
+    },
     /// A transaction cannot be started or ended.
     #[error("cannot {operation} a transaction: {source}")]
     Transaction {
@@ -146,7 +154,9 @@ impl Error {
                 ErrorKind::Full
             }
             Self::Open { .. } => ErrorKind::Config,
-            Self::Transaction { source, .. } | Self::Statement { source, .. } => source.kind(),
+            Self::Copy { source, .. } | Self::Transaction { source, .. } | Self::Statement { source, .. } => {
+                source.kind()
+            }
             Self::Migrate { .. } | Self::NoRow { .. } | Self::Column { .. } => ErrorKind::Internal,
             Self::LeaseLost { .. } => ErrorKind::LeaseLost,
         }

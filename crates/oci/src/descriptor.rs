@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::media_type;
+use crate::object::only_objects;
 use crate::platform::Platform;
 
 /// Annotations, sorted by key as Go writes them.
@@ -13,7 +14,7 @@ pub type Annotations = BTreeMap<String, String>;
 
 /// Points at content. The field order is the order in which ORAS writes them, which decides digests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Descriptor {
     /// Media type of the content.
     pub media_type: String,
@@ -37,6 +38,8 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
 }
+
+only_objects!(Descriptor);
 
 impl Descriptor {
     /// A descriptor of content of a type, digest and size, and nothing else.

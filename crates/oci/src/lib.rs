@@ -23,6 +23,7 @@ mod links;
 pub mod manifest;
 pub mod media_type;
 pub mod memory;
+mod object;
 pub mod pack;
 pub mod platform;
 pub mod reference;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::descriptor::{Annotations, Descriptor};
 use crate::digest::{Algorithm, Digest};
 use crate::media_type;
+use crate::object::only_objects;
 
 /// The largest manifest we read or take, in bytes: what the distribution specification asks registries to accept.
 pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;
@@ -38,7 +39,7 @@ pub enum View {
 
 /// An image manifest. The field order is the one ORAS writes, which decides digests.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct ImageManifest {
     /// Always 2.
     pub schema_version: u32,
@@ -63,7 +64,7 @@ pub struct ImageManifest {
 
 /// An image index. The field order is the one ORAS writes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Index {
     /// Always 2.
     pub schema_version: u32,
@@ -86,7 +87,7 @@ pub struct Index {
 
 /// The artifact manifest of the OCI 1.1 release candidates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct ArtifactManifest {
     /// Media type of the manifest itself.
     pub media_type: String,
@@ -103,6 +104,8 @@ pub struct ArtifactManifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
 }
+
+only_objects!(ImageManifest, Index, ArtifactManifest);
 
 /// Go writes an absent list as `null`; both mean an empty one.
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
@@ -287,6 +290,39 @@ mod tests {
         let bytes = Bytes::from_static(EMPTY_INDEX.as_bytes());
         let error = Manifest::parse(bytes, Some(media_type::OCI_MANIFEST)).expect_err("mismatch");
         assert!(matches!(error, InvalidManifest::TypeMismatch { .. }), "{error}");
+    }
+
+    #[test]
+    fn lists_are_not_taken_for_objects() {
+        let digest = Digest::sha256(b"");
+        let object = format!(r#"{{"mediaType":"a/b","digest":"{digest}","size":0}}"#);
+        let list = format!(r#"["a/b","{digest}",0]"#);
+        let platform =
+            format!(r#"{{"mediaType":"a/b","digest":"{digest}","size":0,"platform":["x86","linux"]}}"#);
+        let image = |config: &str, layer: &str| {
+            (
+                media_type::OCI_MANIFEST,
+                format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layer}]}}"#),
+            )
+        };
+        let index = |entry: &str| {
+            (media_type::OCI_INDEX, format!(r#"{{"schemaVersion":2,"manifests":[{entry}],"subject":null}}"#))
+        };
+        let parse = |(media_type, text): (&str, String)| Manifest::parse(text.into(), Some(media_type));
+        assert!(parse(image(&object, &object)).is_ok() && parse(index(&object)).is_ok());
+        let whole = |media_type| (media_type, format!(r#"[2,null,null,{object},[{object}],null,null]"#));
+        for wrong in [
+            image(&list, &object),
+            image(&object, &list),
+            index(&list),
+            index(&platform),
+            whole(media_type::OCI_MANIFEST),
+            (media_type::OCI_INDEX, "[2,null,null,null,null,null]".to_owned()),
+            (media_type::OCI_INDEX, format!(r#"{{"schemaVersion":2,"manifests":[],"subject":{list}}}"#)),
+        ] {
+            let error = parse(wrong.clone()).expect_err("a list is no object");
+            assert!(matches!(error, InvalidManifest::Json { .. }), "{}: {error}", wrong.1);
+        }
     }
 
     #[test]

@@ -5,8 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::object::only_objects;
+
 /// What an image runs on, as descriptors and configurations spell it (GOOS and GOARCH names).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Platform {
     /// For example `amd64`.
     pub architecture: String,
@@ -22,6 +25,8 @@ pub struct Platform {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
+
+only_objects!(Platform);
 
 impl Platform {
     /// A platform of an operating system and an architecture.

@@ -22,7 +22,7 @@ use tidewaiter_oci::Digest;
 use crate::error::{Error, Result};
 pub(crate) use reading::Content;
 use staging::StagingDirectory;
-pub(crate) use staging::{AppendError, Staged};
+pub(crate) use staging::{AppendError, Scratch, Staged};
 
 /// Objects are put in parts of this many bytes; object stores want all but the last to be equal and over 5 MiB.
 const PART: usize = 8 * 1024 * 1024;
@@ -110,6 +110,12 @@ impl BlobStore {
     pub(crate) async fn stage(&self, algorithm: tidewaiter_oci::Algorithm) -> Result<Staged> {
         let staging = Arc::clone(&self.staging);
         blocking(move || staging.stage(algorithm)).await
+    }
+
+    /// Makes a directory on the disk that uploads are staged on, which goes with the process at the latest.
+    pub(crate) async fn scratch(&self) -> Result<Scratch> {
+        let staging = Arc::clone(&self.staging);
+        blocking(move || staging.scratch()).await
     }
 
     /// Makes a finished upload an object. When this returns, the object survives the loss of power.

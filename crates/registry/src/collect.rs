@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::blobs::Scratch;
 use crate::error::Result;
+use crate::metadata::Metadata;
 use crate::registry::Shared;
 
 /// An object that no blob is kept in may be of an upload that is being finished: it stays at least this long.
@@ -43,6 +45,23 @@ pub struct Collected {
     pub stray_objects: usize,
 }
 
+/// What a dry run works on, so that clients can push meanwhile.
+struct PrivateCopy {
+    metadata: Metadata,
+    _directory: Scratch,
+}
+
+impl PrivateCopy {
+    async fn make(shared: &Shared) -> Result<Option<Self>> {
+        let directory = shared.blobs.scratch().await?;
+        let copy = shared.metadata.copy(directory.path()).await?;
+        if copy.is_none() {
+            tracing::debug!("the dry run works on the database itself: whoever writes waits for it");
+        }
+        Ok(copy.map(|metadata| Self { metadata, _directory: directory }))
+    }
+}
+
 pub(crate) async fn collect(shared: &Shared, options: CollectOptions) -> Result<Collected> {
     let now = shared.now();
     let grace = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
@@ -50,7 +69,9 @@ pub(crate) async fn collect(shared: &Shared, options: CollectOptions) -> Result<
     let noted = if shared.options.grace.is_zero() { Duration::ZERO } else { SEEN_EVERY };
     let cutoff = now.saturating_sub(grace(shared.options.grace.saturating_add(noted)));
     let mut collected = Collected::default();
-    let mut collection = shared.metadata.collection(options.dry_run, cutoff, now).await?;
+    let copy = if options.dry_run { PrivateCopy::make(shared).await? } else { None };
+    let metadata = copy.as_ref().map_or(&shared.metadata, |copy| &copy.metadata);
+    let mut collection = metadata.collection(options.dry_run, cutoff, now).await?;
     if options.untagged {
         collected.manifests = collection.untagged_manifests(shared.options.cascades()).await?;
     }
@@ -67,6 +88,9 @@ pub(crate) async fn collect(shared: &Shared, options: CollectOptions) -> Result<
     }
     collection.repositories().await?;
     drop(collection);
+    if let Some(copy) = copy {
+        copy.metadata.db().close().await;
+    }
     let cutoff = cutoff.min(now.saturating_sub(grace(OBJECT_GRACE)));
     collected.stray_objects = stray_objects(shared, cutoff, options.dry_run).await?;
     Ok(collected)

@@ -11,6 +11,8 @@ mod manifests;
 mod referrers;
 mod tags;
 
+use std::path::Path;
+
 use tidewaiter_db::{Db, Tx, args};
 
 use crate::error::Result;
@@ -34,6 +36,11 @@ impl Metadata {
 
     pub(crate) fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// The same in a database of its own, in a directory, where there can be one: see [`Db::copy`].
+    pub(crate) async fn copy(&self, directory: &Path) -> Result<Option<Self>> {
+        Ok(self.db.copy(directory).await?.map(Self::new))
     }
 
     /// Begins a transaction that is alone among the registry's writers until it ends.

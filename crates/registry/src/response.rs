@@ -39,11 +39,13 @@ pub(crate) struct ApiError {
     message: String,
     detail: Option<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Who is refused, for the log.
+    user: Option<String>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), detail: None, headers: Vec::new() }
+        Self { status, code, message: message.into(), detail: None, headers: Vec::new(), user: None }
     }
 
     pub(crate) fn detail(mut self, detail: Value) -> Self {
@@ -55,6 +57,12 @@ impl ApiError {
         if let Ok(value) = value.try_into() {
             self.headers.push((name, value));
         }
+        self
+    }
+
+    /// Says who is refused, when they proved who they are.
+    pub(crate) fn refusing(mut self, name: Option<&str>) -> Self {
+        self.user = name.map(str::to_owned);
         self
     }
 
@@ -130,6 +138,7 @@ impl ApiError {
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
+        set_user(&mut response, self.user);
         response
     }
 }

@@ -78,6 +78,10 @@ impl Refuser {
 
     /// The answer to credentials that were not taken.
     pub(crate) fn refused(&self, refusal: Refusal) -> ApiError {
+        let user = match &refusal {
+            Refusal::Unusable { name, .. } => Some(name.clone()),
+            Refusal::Wrong | Refusal::Throttled(_) | Refusal::Failed(_) => None,
+        };
         let message = match refusal {
             Refusal::Wrong => "unknown user name or wrong password".to_owned(),
             Refusal::Unusable { name, why: Unusable::Disabled } => {
@@ -92,7 +96,7 @@ impl Refuser {
             Refusal::Throttled(wait) => return throttled(wait),
             Refusal::Failed(error) => return error.into(),
         };
-        self.unauthorized(&message, None, Fault::Invalid)
+        self.unauthorized(&message, None, Fault::Invalid).refusing(user.as_deref())
     }
 
     fn unauthorized(&self, message: &str, scope: Option<&str>, fault: Fault) -> ApiError {

@@ -149,12 +149,13 @@ impl Access {
                 (caller.may(into.as_str(), write) && reads, caller.could(into.as_str(), write))
             }
         };
-        match scope {
-            _ if may => Ok(caller),
-            Some(scope) if could => Err(refuser.challenge(Some(&scope), Fault::Insufficient)),
-            Some(scope) if caller.name().is_some() => Err(Refuser::denied(&scope)),
-            scope => Err(refuser.challenge(scope.as_deref(), Fault::Absent)),
-        }
+        let refused = match scope {
+            _ if may => return Ok(caller),
+            Some(scope) if could => refuser.challenge(Some(&scope), Fault::Insufficient),
+            Some(scope) if caller.name().is_some() => Refuser::denied(&scope),
+            scope => refuser.challenge(scope.as_deref(), Fault::Absent),
+        };
+        Err(refused.refusing(caller.name()))
     }
 
     /// Everybody may do everything, and nobody is asked who they are.

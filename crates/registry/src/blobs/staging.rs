@@ -3,8 +3,9 @@
 //! Every process stages in a directory of its own, held by a locked file beside it. At start, directories
 //! whose lock is free belong to processes that died: they are removed, whatever state they are in.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -52,6 +53,30 @@ impl StagingDirectory {
         File::create_new(&path).map_err(file_error("create", &path))?;
         let writer = Writer { size: 0, hasher: algorithm.hasher(), algorithm };
         Ok(Staged { path, writer: Arc::new(Mutex::new(Some(writer))) })
+    }
+
+    /// Makes a directory that only the owner of this process may look into.
+    pub(super) fn scratch(&self) -> Result<Scratch> {
+        let path = self.path.join(format!("{:032x}", rand::random::<u128>()));
+        DirBuilder::new().mode(0o700).create(&path).map_err(file_error("create", &path))?;
+        Ok(Scratch(path))
+    }
+}
+
+/// A directory for something else that must not outlive the process. Dropping it removes it with what is in it.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Otherwise it goes with the staging directory.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

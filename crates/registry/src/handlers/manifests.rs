@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tidewaiter_oci::manifest::{InvalidManifest, MAX_MANIFEST_SIZE};
 use tidewaiter_oci::{Algorithm, Manifest, RepositoryName, TagName, View, media_type};
@@ -175,6 +176,7 @@ fn parse(call: &Call, target: &Target, bytes: Bytes) -> Result<Manifest, ApiErro
         }
         _ => {}
     }
+    check_shape(&manifest).map_err(|message| invalid(message.to_owned()))?;
     let version = match &manifest.view {
         View::Image(image) => Some(image.schema_version),
         View::Index(index) => Some(index.schema_version),
@@ -190,6 +192,32 @@ fn parse(call: &Call, target: &Target, bytes: Bytes) -> Result<Manifest, ApiErro
         return Err(invalid("a type in the manifest has a zero character in it".to_owned()));
     }
     Ok(manifest)
+}
+
+/// An image that also lists manifests, or an index that also has layers, is another thing for each client
+/// (CVE-2021-41190); so is a configuration that does not say what it is.
+fn check_shape(manifest: &Manifest) -> Result<(), &'static str> {
+    #[derive(Deserialize)]
+    struct Shape {
+        config: Option<IgnoredAny>,
+        layers: Option<IgnoredAny>,
+        manifests: Option<IgnoredAny>,
+    }
+    // It has been read as JSON before; only a field that comes twice is an error here.
+    let shape: Shape =
+        serde_json::from_slice(&manifest.bytes).map_err(|_| "a field of the manifest is there twice")?;
+    match &manifest.view {
+        View::Image(_) if shape.manifests.is_some() => {
+            Err("the manifest is an image and has `manifests` as an index does: it must be one of the two")
+        }
+        View::Index(_) if shape.config.is_some() || shape.layers.is_some() => Err(
+            "the manifest is an index and has `config` or `layers` as an image does: it must be one of the two",
+        ),
+        View::Image(image) if image.config.media_type.is_empty() => {
+            Err("the configuration in the manifest has no mediaType")
+        }
+        View::Image(_) | View::Index(_) | View::Artifact(_) => Ok(()),
+    }
 }
 
 /// What an image runs on, by its configuration.

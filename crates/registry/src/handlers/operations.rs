@@ -148,3 +148,43 @@ fn method_name(method: &Method) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use base64::Engine as _;
+    use tidewaiter_db::testing::TempDb;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::access::{Rules, Slot};
+    use crate::{Anonymous, BlobStore, Clock, Options, Registry};
+
+    #[tokio::test]
+    async fn the_log_learns_who_was_refused() {
+        let temp = TempDb::new().await;
+        let blobs = BlobStore::local(temp.directory.path()).await.expect("a store");
+        let options = Options { anonymous: Anonymous::Nothing, ..Options::new(Clock::new(|| 1_000)) };
+        let registry = Registry::open(temp.db.clone(), blobs, options).await.expect("opens");
+        let rules = Rules::parse(&["repositories/app/content/read"]).expect("valid");
+        registry.scope_maps().create("ci", "", &rules).await.expect("a scope map");
+        registry.tokens().create("ci", "ci").await.expect("a token");
+        let password = registry.tokens().generate_password("ci", Slot::Password1, None).await;
+        let password = password.expect("a password").as_str().to_owned();
+        for (method, path, password, expected) in [
+            ("GET", "/v2/", password.as_str(), (200, Some("ci"))),
+            ("GET", "/v2/other/tags/list", &password, (403, Some("ci"))),
+            ("PUT", "/v2/app/manifests/v1", &password, (403, Some("ci"))),
+            ("DELETE", "/acr/v1/app", &password, (403, Some("ci"))),
+            ("DELETE", "/acr/v1/app", "wrong", (401, None)),
+        ] {
+            let credentials = base64::engine::general_purpose::STANDARD.encode(format!("ci:{password}"));
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header("authorization", format!("Basic {credentials}"));
+            let request = request.body(Body::empty()).expect("a request");
+            let response = registry.router().oneshot(request).await.unwrap_or_else(|never| match never {});
+            let user = response.extensions().get::<UserName>().map(UserName::as_str);
+            assert_eq!((response.status().as_u16(), user), expected, "{method} {path}");
+        }
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Candidates are found by reading, without stopping anybody; each is looked at again in the transaction that
 //! deletes it. A dry run does the same in one transaction that is taken back, so what it reports is what would
-//! happen, down to what becomes garbage because other garbage goes.
+//! happen, down to what becomes garbage because other garbage goes. It is handed a copy of the database for that,
+//! because the transaction keeps all other writers waiting.
 
 use tidewaiter_db::{Row, Statement, Tx, Value, args};
 

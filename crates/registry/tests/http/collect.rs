@@ -92,6 +92,22 @@ async fn a_shorter_grace_by_hand_keeps_what_was_just_asked_for() {
 }
 
 #[tokio::test]
+async fn a_dry_run_and_writers_do_not_wait_for_each_other() {
+    let (server, hands) = start().await;
+    server.push_blob("app", Algorithm::Sha256, b"unused").await;
+    hands.pass(2 * DAY);
+    let writer = server.temp.db.begin().await.expect("begins");
+    let reported = tokio::time::timeout(Duration::from_secs(20), server.registry.collect(DRY)).await;
+    let reported = reported.expect("in time").expect("collects");
+    assert_eq!(reported, Collected { links: 1, blobs: 1, bytes: 6, ..Collected::default() });
+    writer.commit().await.expect("commits");
+    let uploads = std::fs::read_dir(server.temp.directory.path().join("uploads")).expect("reads");
+    let ours = uploads.map(|entry| entry.expect("an entry").path()).find(|path| path.is_dir());
+    let left = std::fs::read_dir(ours.expect("a directory")).expect("reads").count();
+    assert_eq!(left, 0, "the copy it worked on is gone");
+}
+
+#[tokio::test]
 async fn what_a_dry_run_reports_is_what_goes() {
     let (server, hands) = start().await;
     let first = server.push_image("app", "v1", b"one").await;
