@@ -230,7 +230,13 @@ impl Db {
             // A deferred transaction that reads and then writes fails at once when another process wrote
             // in between, whatever the busy timeout says. An immediate one waits for its turn instead.
             Engine::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(TxInner::Sqlite),
-            Engine::Postgres(pool) => pool.begin().await.map(TxInner::Postgres),
+            // In a task of its own, because the driver cannot give it up half way: whoever waits may go, and the
+            // transaction would stay open on a connection that somebody else gets, and keeps nothing of theirs.
+            Engine::Postgres(pool) => {
+                let pool = pool.clone();
+                let begun = tokio::spawn(async move { pool.begin().await });
+                begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map(TxInner::Postgres)
+            }
         }
         .map_err(|source| Error::Transaction { operation: "begin", source: Cause(source) })?;
         Ok(Tx { inner, topics: self.topics.clone(), news: Vec::new() })

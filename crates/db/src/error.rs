@@ -43,7 +43,11 @@ impl fmt::Display for Cause {
 
 impl std::error::Error for Cause {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.0)
+        match &self.0 {
+            // It is what is shown already, in other words.
+            sqlx::Error::Database(_) => None,
+            other => std::error::Error::source(other),
+        }
     }
 }
 

@@ -12,7 +12,29 @@ async fn postgresql_does_what_every_engine_does() {
     let server = PostgresServer::start();
     suite::run(&server.database()).await;
     both_engines_have_the_same_schema(&server).await;
+    a_begin_that_is_given_up_leaves_nothing_open(&server).await;
     a_server_that_is_away_is_named().await;
+}
+
+async fn a_begin_that_is_given_up_leaves_nothing_open(server: &PostgresServer) {
+    // One connection for the news, one for everything else.
+    let options = Options { connections: 2, ..Options::default() };
+    let location = server.database();
+    let db = Db::open(&location, &options).await.expect("opens");
+    let others = Db::open(&location, &Options::default()).await.expect("opens");
+    for polls in 1..20 {
+        let mut begin = Box::pin(db.begin());
+        for _ in 0..polls {
+            tokio::select! {
+                biased;
+                _ = &mut begin => break,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        drop(begin);
+        db.execute("CREATE TABLE given_up (polls bigint)", args![]).await.expect("creates");
+        others.execute("DROP TABLE given_up", args![]).await.expect("what was executed is there for all");
+    }
 }
 
 async fn both_engines_have_the_same_schema(server: &PostgresServer) {

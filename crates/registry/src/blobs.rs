@@ -73,6 +73,7 @@ impl BlobStore {
         directory: &Path,
     ) -> Result<Self> {
         let wrong = |reason: String| Error::BlobUrl { url: url.to_owned(), reason };
+        let away = |reason: String| Error::BlobStoreAway { url: url.to_owned(), reason };
         if !url.contains("://") {
             return Self::local(Path::new(url)).await;
         }
@@ -90,8 +91,8 @@ impl BlobStore {
         let opened = Self::object_store(Arc::from(store), prefix, directory).await?;
         match tokio::time::timeout(FIRST_ANSWER, opened.check()).await {
             Ok(Ok(())) => Ok(opened),
-            Ok(Err(error)) => Err(wrong(error.to_string())),
-            Err(_) => Err(wrong(format!("nothing answered within {} seconds", FIRST_ANSWER.as_secs()))),
+            Ok(Err(error)) => Err(away(error.to_string())),
+            Err(_) => Err(away(format!("nothing answered within {} seconds", FIRST_ANSWER.as_secs()))),
         }
     }
 

@@ -49,6 +49,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A blob store does not answer as one.
+    #[error(
+        "the blob store {url} cannot be used: {reason}; check that it runs, its name and the credentials"
+    )]
+    BlobStoreAway {
+        /// What was given.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
     /// The object store refused or failed.
     #[error("cannot {operation} {object} in the object store: {source}")]
     BlobObject {
@@ -83,6 +93,14 @@ pub enum Error {
         "\"{name}\" cannot be a name: use up to 64 letters, digits, dashes, dots and underscores, and begin with a letter or digit"
     )]
     InvalidName {
+        /// What was given.
+        name: String,
+    },
+    /// A name for a token or scope map has another meaning already.
+    #[error(
+        "\"{name}\" cannot be a name: clients say it when they log in with a refresh token; choose another"
+    )]
+    ReservedName {
         /// What was given.
         name: String,
     },
@@ -152,12 +170,15 @@ impl Error {
                 }
                 _ => ErrorKind::Internal,
             },
-            Self::BlobUrl { .. } | Self::Htpasswd(_) | Self::Webhook { .. } | Self::Tls { .. } => {
-                ErrorKind::Config
-            }
+            Self::BlobUrl { .. }
+            | Self::BlobStoreAway { .. }
+            | Self::Htpasswd(_)
+            | Self::Webhook { .. }
+            | Self::Tls { .. } => ErrorKind::Config,
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::InvalidName { .. }
+            | Self::ReservedName { .. }
             | Self::SystemScopeMap { .. }
             | Self::ScopeMapInUse { .. } => ErrorKind::User,
             Self::Damaged { .. } => ErrorKind::Internal,

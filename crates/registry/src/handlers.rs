@@ -114,11 +114,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v2/", any(dispatch))
         .route("/v2/{*rest}", any(dispatch))
         .route("/acr/v1/{*rest}", any(acr::dispatch))
+        .fallback(operations::nothing)
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::readiness))
         .route("/metrics", get(operations::metrics))
         .with_state(Arc::clone(&shared))
         .merge(oauth2::router(Arc::clone(&shared.access)))
+        .method_not_allowed_fallback(operations::no_such_method)
         .layer(middleware::from_fn_with_state(shared, operations::record))
 }
 

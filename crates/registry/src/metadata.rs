@@ -50,9 +50,10 @@ impl Metadata {
         Ok(tx)
     }
 
-    /// The database answers.
+    /// The database answers, and takes writers. Not one that waits for other registries: they may be at work.
     pub(crate) async fn check(&self) -> Result<()> {
         self.db.fetch_optional(sql::REPOSITORY, args![""]).await?;
+        drop(self.db.begin().await?);
         Ok(())
     }
 

@@ -52,8 +52,11 @@ pub(crate) struct Shared {
 
 impl Registry {
     /// Opens a registry over a database and a blob store that belong together. A password file that cannot be used
-    /// is an error.
+    /// is an error, and so are settings of webhooks that cannot work.
     pub async fn open(db: Db, blobs: BlobStore, options: Options) -> Result<Self> {
+        for webhook in &options.webhooks {
+            webhook.check()?;
+        }
         let shared = Shared {
             access: Arc::new(Access::open(&db, &options).await?),
             metadata: Metadata::new(db),

@@ -1,5 +1,7 @@
 //! Answers: errors in the registry's JSON codes, pages with `Link`, headers that clients depend on.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
@@ -11,6 +13,12 @@ use crate::error::{Error, ErrorKind};
 /// An answer.
 pub(crate) type ApiResponse = Response<Body>;
 
+/// Most characters of a repository's name, by the distribution specification.
+const MAX_NAME: usize = 255;
+
+/// Most characters that are shown of what somebody made up: more than any valid tag has.
+const SHOWN: usize = 150;
+
 /// The header that says what was stored or sent.
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -21,6 +29,14 @@ pub(crate) struct UserName(String);
 impl UserName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What a client made up, cut to what a line of a log or an answer has room for.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
     }
 }
 
@@ -40,7 +56,7 @@ pub(crate) struct ApiError {
     detail: Option<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Who is refused, for the log.
-    user: Option<String>,
+    user: Option<Box<str>>,
 }
 
 impl ApiError {
@@ -62,7 +78,7 @@ impl ApiError {
 
     /// Says who is refused, when they proved who they are.
     pub(crate) fn refusing(mut self, name: Option<&str>) -> Self {
-        self.user = name.map(str::to_owned);
+        self.user = name.map(Into::into);
         self
     }
 
@@ -72,10 +88,15 @@ impl ApiError {
     }
 
     pub(crate) fn name_invalid(name: &str) -> Self {
-        let message = format!(
-            "\"{name}\" is not a repository name: lower-case letters and digits, separated by . _ - and /"
-        );
-        Self::new(StatusCode::BAD_REQUEST, "NAME_INVALID", message).detail(json!({ "name": name }))
+        let (length, shown) = (name.len(), shortened(name));
+        let message = if length > MAX_NAME {
+            format!("a repository name has at most {MAX_NAME} characters, and \"{shown}\" has {length}")
+        } else {
+            format!(
+                "\"{shown}\" is not a repository name: lower-case letters and digits, separated by . _ - and /"
+            )
+        };
+        Self::new(StatusCode::BAD_REQUEST, "NAME_INVALID", message).detail(json!({ "name": shown }))
     }
 
     pub(crate) fn name_unknown(name: &str) -> Self {
@@ -84,6 +105,7 @@ impl ApiError {
     }
 
     pub(crate) fn tag_invalid(tag: &str) -> Self {
+        let tag = shortened(tag);
         let message =
             format!("\"{tag}\" is not a tag: up to 128 letters, digits and . _ -, not beginning with . or -");
         Self::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", message).detail(json!({ "tag": tag }))
@@ -114,7 +136,8 @@ impl ApiError {
     pub(crate) fn upload_unknown(id: &str) -> Self {
         let message =
             "this upload is not known: it has ended, was cancelled, or was idle for too long; start again";
-        Self::new(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", message).detail(json!({ "upload": id }))
+        Self::new(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", message)
+            .detail(json!({ "upload": shortened(id) }))
     }
 
     pub(crate) fn upload_invalid(message: impl Into<String>) -> Self {
@@ -138,7 +161,7 @@ impl ApiError {
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
-        set_user(&mut response, self.user);
+        set_user(&mut response, self.user.map(String::from));
         response
     }
 }

@@ -2,7 +2,7 @@
 
 use tidewaiter_oci::{Digest, RepositoryName, TagName};
 
-use crate::response::ApiError;
+use crate::response::{ApiError, shortened};
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,9 @@ pub(crate) fn repository(text: &str) -> Result<RepositoryName, ApiError> {
 
 /// A digest from a path or a query.
 pub(crate) fn digest(text: &str) -> Result<Digest, ApiError> {
-    text.parse()
-        .map_err(|_| ApiError::digest_invalid(format!("\"{text}\" is not a digest of a known algorithm")))
+    text.parse().map_err(|_| {
+        ApiError::digest_invalid(format!("\"{}\" is not a digest of a known algorithm", shortened(text)))
+    })
 }
 
 /// A tag from a path or a query.

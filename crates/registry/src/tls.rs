@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -54,8 +54,13 @@ impl Files {
         if chain.is_empty() {
             return Err(wrong(&self.certificate, "there is no certificate in it".to_owned()));
         }
-        let key =
-            PrivateKeyDer::from_pem_file(&self.key).map_err(|error| wrong(&self.key, error.to_string()))?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| {
+            let reason = match error {
+                pem::Error::NoItemsFound => "there is no private key in it".to_owned(),
+                other => other.to_string(),
+            };
+            wrong(&self.key, reason)
+        })?;
         let provider = CryptoProvider::get_default().ok_or_else(|| {
             wrong(&self.key, "the process has chosen no provider of cryptography".to_owned())
         })?;

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tidewaiter_db::args;
 
@@ -76,8 +77,13 @@ impl Webhook {
             && (tag == "*" || event.tag.as_deref().is_some_and(|text| matches(tag, text)))
     }
 
-    fn header_map(&self) -> Result<HeaderMap> {
+    /// Checks the settings; the headers to send.
+    pub(crate) fn check(&self) -> Result<HeaderMap> {
         let wrong = |reason: String| Error::Webhook { name: self.name.clone(), reason };
+        let url = url::Url::parse(&self.url).map_err(|error| wrong(error.to_string()))?;
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(wrong("the URL must begin with http:// or https://".to_owned()));
+        }
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             let parsed: HeaderName =
@@ -111,14 +117,10 @@ enum Progress {
 }
 
 impl Runner {
-    /// Checks the settings.
+    /// One for settings that can work.
     pub(crate) fn new(shared: Arc<Shared>, webhook: Webhook) -> Result<Self> {
         let wrong = |reason: String| Error::Webhook { name: webhook.name.clone(), reason };
-        let url = url::Url::parse(&webhook.url).map_err(|error| wrong(error.to_string()))?;
-        if !["http", "https"].contains(&url.scheme()) {
-            return Err(wrong("the URL must begin with http:// or https://".to_owned()));
-        }
-        let headers = webhook.header_map()?;
+        let headers = webhook.check()?;
         let http = reqwest::Client::builder()
             .timeout(PATIENCE)
             // The headers may hold a secret, and are for the address that was given.
@@ -242,6 +244,13 @@ impl Runner {
         let code = format!("{:032x}", rand::random::<u128>());
         let body = payload::validation(&code, self.shared.now());
         let answer = self.send(payload::Kind::Validation, &body).await?;
+        // Who takes note of it only (202) has not shown that it wants events.
+        if answer.status() != StatusCode::OK {
+            let status = answer.status();
+            return Err(format!(
+                "the receiver answered the validation event with {status}, and must with 200"
+            ));
+        }
         let value: serde_json::Value = answer.json().await.map_err(|error| error.to_string())?;
         if value["validationResponse"].as_str() != Some(code.as_str()) {
             return Err("the receiver did not answer the validation event with its code".to_owned());
@@ -262,7 +271,6 @@ impl Runner {
         // The address may hold a secret, so it is kept out of the log.
         let response = request.json(body).send().await.map_err(|error| chain(&error.without_url()))?;
         let status = response.status();
-        // A receiver that has not shown yet that it wants them must say 200; afterwards any success counts.
         if status.is_success() { Ok(response) } else { Err(format!("the receiver answered {status}")) }
     }
 }

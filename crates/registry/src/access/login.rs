@@ -17,6 +17,7 @@ use super::passwords::{Desk, decoy};
 use super::signing::{Claims, Signer};
 use super::throttle::Throttle;
 use crate::error::Error;
+use crate::response::shortened;
 
 /// How long a checked password is not checked again.
 const REMEMBER: Duration = Duration::from_secs(300);
@@ -108,7 +109,7 @@ impl Logins {
         match &checked {
             Err(Refusal::Wrong) => {
                 tokio::time::sleep_until((begun + self.refusal_takes).into()).await;
-                tracing::warn!(%address, user = name.escape_debug().to_string(), "a login failed");
+                tracing::warn!(%address, user = shortened(name).escape_debug().to_string(), "a login failed");
             }
             _ => self.throttle.succeeded(attempt),
         }

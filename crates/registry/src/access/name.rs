@@ -10,9 +10,12 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.';
     let valid = name.len() <= MAX_LENGTH
         && name.bytes().all(allowed)
-        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && name != super::REFRESH_TOKEN_USER;
-    if valid { Ok(()) } else { Err(Error::InvalidName { name: name.to_owned() }) }
+        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+    match valid {
+        true if name == super::REFRESH_TOKEN_USER => Err(Error::ReservedName { name: name.to_owned() }),
+        true => Ok(()),
+        false => Err(Error::InvalidName { name: name.to_owned() }),
+    }
 }
 
 #[cfg(test)]
@@ -36,5 +39,7 @@ mod tests {
         ] {
             assert!(check_name(name).is_err(), "{name}");
         }
+        let error = check_name(super::super::REFRESH_TOKEN_USER).expect_err("reserved");
+        assert!(error.to_string().contains("refresh token"), "{error}");
     }
 }

@@ -36,6 +36,10 @@ impl Resource {
     fn parse(path: &str) -> Result<Self, ApiError> {
         let path = route::percent_decode(path);
         let path = path.trim_end_matches('/');
+        if path.split('/').next() == Some("_deleted") {
+            let message = "what is deleted here is gone for good";
+            return Err(ApiError::unsupported(StatusCode::NOT_FOUND, message));
+        }
         if path == "_catalog" {
             return Ok(Self::Catalog);
         }
@@ -52,12 +56,6 @@ impl Resource {
             if let Some(name) = rest.strip_suffix("/_tags") {
                 return Ok(Self::Tag(route::repository(name)?, route::tag(last)?));
             }
-        }
-        if path.starts_with("_deleted") {
-            return Err(ApiError::unsupported(
-                StatusCode::NOT_FOUND,
-                "what is deleted here is gone for good",
-            ));
         }
         Ok(Self::Repository(route::repository(path)?))
     }
@@ -93,17 +91,21 @@ pub(super) async fn dispatch(State(shared): State<Arc<Shared>>, request: Request
         match call.method {
             Method::GET | Method::HEAD => read(&call, &resource).await,
             Method::DELETE => delete(&call, &resource).await,
-            _ => {
-                let message = "attributes cannot be changed here: nothing is locked";
-                let error = ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, message);
-                Err(error.header(header::ALLOW, "GET, HEAD, DELETE"))
-            }
+            _ => Err(wrong_method(&call.method)),
         }
     }
     .await;
     let mut response = answer.unwrap_or_else(ApiError::into_response);
     set_user(&mut response, user);
     response
+}
+
+fn wrong_method(method: &Method) -> ApiError {
+    let message = match *method {
+        Method::PATCH => "attributes cannot be changed here: nothing is locked".to_owned(),
+        _ => format!("{method} has no meaning here"),
+    };
+    ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, message).header(header::ALLOW, "GET, HEAD, DELETE")
 }
 
 async fn read(call: &Call, resource: &Resource) -> Answer {
@@ -206,7 +208,8 @@ async fn manifests(call: &Call, name: &RepositoryName) -> Answer {
 
 async fn tags(call: &Call, name: &RepositoryName) -> Answer {
     let query = list_query(call)?;
-    let digest = call.query("digest").unwrap_or("");
+    let digest = call.query("digest").filter(|text| !text.is_empty()).map(route::digest).transpose()?;
+    let digest = digest.as_ref().map_or("", Digest::as_str);
     let tags = call.shared.metadata.tag_list(name, digest, &query).await?;
     Ok(list(call, name, "tags", tags, &query, |last| (&last.name, last.updated_at())))
 }

@@ -1,7 +1,7 @@
 //! What operators ask for: life, readiness, metrics; and the access log.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
@@ -11,7 +11,7 @@ use hyper::body::Body as _;
 use crate::access::Need;
 use crate::metrics::Resource;
 use crate::registry::Shared;
-use crate::response::{ApiResponse, UserName, with_body};
+use crate::response::{ApiError, ApiResponse, UserName, with_body};
 use crate::server::{ClientAddress, Stalled};
 
 /// `GET /healthz`: the process answers. Open to everybody, as readiness is: load balancers have no credentials.
@@ -19,20 +19,36 @@ pub(super) async fn health() -> ApiResponse {
     with_body(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")
 }
 
-/// `GET /readyz`: the database and the blob store can be reached.
+/// How long the database and the blob store may take to be called ready: probes mostly wait little longer.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// `GET /readyz`: the database can be read and written, and the blob store can be reached, without long waits.
 pub(super) async fn readiness(State(shared): State<Arc<Shared>>) -> ApiResponse {
-    let checked = match shared.metadata.check().await {
-        Ok(()) => shared.blobs.check().await,
-        Err(error) => Err(error),
-    };
-    match checked {
-        Ok(()) => with_body(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
-        Err(error) => {
-            tracing::warn!(%error, "the registry is not ready");
-            let text = "the database or the blob store cannot be reached; the log says why\n";
-            with_body(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text)
+    let checks = async { tokio::try_join!(shared.metadata.check(), shared.blobs.check()) };
+    match tokio::time::timeout(READY_WITHIN, checks).await {
+        Ok(Ok(_)) => return with_body(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
+        Ok(Err(error)) => tracing::warn!(%error, "the registry is not ready"),
+        Err(_) => {
+            let waited = READY_WITHIN.as_secs();
+            tracing::warn!(
+                waited,
+                "the registry is not ready: its database or its blob store does not answer"
+            );
         }
     }
+    let text = "the database or the blob store cannot be used; the log says why\n";
+    with_body(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text)
+}
+
+/// A path that nothing is at.
+pub(super) async fn nothing() -> ApiResponse {
+    ApiError::not_found().into_response()
+}
+
+/// A path that answers to other methods only.
+pub(super) async fn no_such_method(method: Method) -> ApiResponse {
+    let message = format!("{method} has no meaning here");
+    ApiError::unsupported(StatusCode::METHOD_NOT_ALLOWED, message).into_response()
 }
 
 /// `GET /metrics`: for everybody who has an account, because it tells how much is going on; a registry that is open
@@ -89,7 +105,7 @@ impl Entry {
         }
     }
 
-    fn log(&self, response: &ApiResponse, status: StatusCode, took: std::time::Duration) {
+    fn log(&self, response: &ApiResponse, status: StatusCode, took: Duration) {
         let user = response.extensions().get::<UserName>();
         tracing::info!(
             target: "tidewaiter_registry::access",

@@ -96,7 +96,8 @@ pub(super) fn event_grid(event: &Event) -> Value {
     }])
 }
 
-/// Event Grid's validation event.
+/// Event Grid's validation event. Without a `validationUrl`, which somebody could open in the place of the receiver's
+/// answer: an address of this registry that the receiver's people can reach is not known.
 pub(super) fn validation(code: &str, now: i64) -> Value {
     json!([{
         "id": code,

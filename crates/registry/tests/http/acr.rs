@@ -151,3 +151,29 @@ async fn entries_are_deleted_until_the_repository_ceases() {
     let patch = server.request(Method::PATCH, "/acr/v1/app").send().await.expect("sent");
     assert_eq!(patch.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_told_in_the_registrys_own_form() {
+    let server = Server::start().await;
+    server.push_image("app", "v1", b"layer").await;
+    let long = "v".repeat(20_000);
+    for (method, path, status, expected) in [
+        (Method::GET, "/acr/v1/", 404, "UNSUPPORTED"),
+        (Method::GET, "/acr/v1/_deleted/app/_manifests", 404, "UNSUPPORTED"),
+        (Method::GET, "/somewhere", 404, "UNSUPPORTED"),
+        (Method::GET, "/oauth2/exchange", 405, "UNSUPPORTED"),
+        (Method::PATCH, "/acr/v1/app", 405, "UNSUPPORTED"),
+        (Method::GET, "/acr/v1/app/_tags?digest=x", 400, "DIGEST_INVALID"),
+        (Method::GET, &format!("/v2/app/manifests/{long}"), 400, "MANIFEST_INVALID"),
+        (Method::GET, &format!("/v2/{long}/tags/list"), 400, "NAME_INVALID"),
+    ] {
+        let answer = server.request(method, path).send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+        let text = answer.text().await.expect("text");
+        assert!(text.len() < 1000 && text.contains(&format!("\"code\":\"{expected}\"")), "{text}");
+    }
+    let listed: Value = server.get("/acr/v1/app/_tags?digest=").await.json().await.expect("JSON");
+    assert_eq!(listed["tags"].as_array().expect("a list").len(), 1);
+    let text = server.get(&format!("/v2/{long}/tags/list")).await.text().await.expect("text");
+    assert!(text.contains("at most 255 characters"), "{text}");
+}

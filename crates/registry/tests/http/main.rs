@@ -5,6 +5,7 @@ mod acr;
 mod collect;
 mod conformance;
 mod faults;
+mod manifests;
 mod object_stores;
 mod operations;
 mod patience;

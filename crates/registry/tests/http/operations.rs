@@ -162,6 +162,11 @@ async fn health_readiness_and_metrics() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+    let writer = server.temp.db.begin().await.expect("begins");
+    let asked = tokio::time::timeout(Duration::from_secs(20), server.get("/readyz")).await;
+    assert_eq!(asked.expect("in time").status(), StatusCode::SERVICE_UNAVAILABLE, "nobody could push");
+    drop(writer);
+    assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
     std::fs::remove_dir_all(server.temp.directory.path().join("blobs")).expect("removes");
     assert_eq!(server.get("/readyz").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(server.get("/healthz").await.status(), StatusCode::OK);
@@ -228,11 +233,13 @@ async fn tls_from_files() {
     let ping = ping.send().await.expect("an answer");
     assert!(header(&ping, "www-authenticate").contains(&realm));
 
-    for (certificate, key) in
-        [(&key, &key), (&certificate, &certificate), (&directory.path().join("no"), &key)]
-    {
-        let error = Tls::from_files(certificate, key).expect_err("not usable");
-        assert!(error.to_string().contains("for TLS"), "{error}");
+    for (certificate, key, missing) in [
+        (&key, &key, "there is no certificate in it"),
+        (&certificate, &certificate, "there is no private key in it"),
+        (&directory.path().join("no"), &key, "No such file"),
+    ] {
+        let error = Tls::from_files(certificate, key).expect_err("not usable").to_string();
+        assert!(error.contains("for TLS") && error.contains(missing), "{error}");
     }
 }
 

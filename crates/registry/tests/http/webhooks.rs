@@ -21,6 +21,16 @@ struct Receiver {
     failures: Arc<Mutex<u32>>,
 }
 
+impl Receiver {
+    /// This post is one of those that it fails for.
+    fn fails(&self) -> bool {
+        let mut failures = self.failures.lock().expect("not poisoned");
+        let fails = *failures > 0;
+        *failures = failures.saturating_sub(1);
+        fails
+    }
+}
+
 async fn receive(State(receiver): State<Receiver>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
@@ -28,14 +38,11 @@ async fn receive(State(receiver): State<Receiver>, request: Request) -> Response
     if value[0]["eventType"] == "Microsoft.EventGrid.SubscriptionValidationEvent" {
         let code = value[0]["data"]["validationCode"].clone();
         receiver.seen.send((parts.headers, value)).expect("the test listens");
-        return json!({ "validationResponse": code }).to_string().into_response();
+        let status = if receiver.fails() { StatusCode::ACCEPTED } else { StatusCode::OK };
+        return (status, json!({ "validationResponse": code }).to_string()).into_response();
     }
-    {
-        let mut failures = receiver.failures.lock().expect("not poisoned");
-        if *failures > 0 {
-            *failures -= 1;
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        }
+    if receiver.fails() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     receiver.seen.send((parts.headers, value)).expect("the test listens");
     StatusCode::NO_CONTENT.into_response()
@@ -151,6 +158,16 @@ async fn event_grid_gets_its_handshake_and_its_shape() {
 }
 
 #[tokio::test]
+async fn event_grid_counts_its_handshake_with_200_only() {
+    let (url, mut news) = receiver(1).await;
+    let (server, _upkeep) = start(webhook(&url, WebhookFormat::EventGrid, "")).await;
+    server.push_image("app", "v1", b"layer").await;
+    for expected in ["SubscriptionValidation", "SubscriptionValidation", "Notification"] {
+        assert_eq!(next(&mut news).await.0["aeg-event-type"], expected);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_lost_or_repeated_when_the_process_ends() {
     let (url, mut news) = receiver(0).await;
     let hook = webhook(&url, WebhookFormat::Acr, "");
@@ -252,8 +269,10 @@ async fn settings_that_cannot_work_are_refused() {
     {
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let webhook = Webhook { headers, ..webhook(url, WebhookFormat::Acr, "") };
-        let server = Server::start_with(Options { webhooks: vec![webhook], ..options() }).await;
-        let error = server.registry.upkeep(std::future::pending()).await.err().expect("refused");
+        let server = Server::start().await;
+        let blobs = BlobStore::local(server.temp.directory.path()).await.expect("a store");
+        let options = Options { webhooks: vec![webhook], ..options() };
+        let error = Registry::open(server.temp.db.clone(), blobs, options).await.expect_err("refused");
         assert!(error.to_string().starts_with("the webhook hook cannot be used"), "{error}");
     }
 }

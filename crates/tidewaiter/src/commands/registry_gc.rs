@@ -14,7 +14,8 @@ use crate::ui::Ui;
 /// Arguments of `registry gc`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Say what would be deleted, and delete nothing
+    /// Say what would be deleted, and delete nothing. Clients can push meanwhile, but not where the database is in
+    /// PostgreSQL, or the disk has not room for four of it
     #[arg(long)]
     dry_run: bool,
     /// Keep what a client uploaded or asked for in this time before now, like `90m`, and up to an hour longer. What
