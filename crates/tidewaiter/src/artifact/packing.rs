@@ -103,13 +103,15 @@ impl PackingOptions {
         if files.iter().filter(|file| is_stdin(file)).count() > 1 {
             return Err(Failure::new("standard input can be read once only"));
         }
-        let epoch = environment::source_date_epoch().map_err(|text| {
-            Failure::new(format!("{} is not a number of seconds: {text}", environment::SOURCE_DATE_EPOCH))
-        })?;
+        let no_time = |text: &dyn std::fmt::Display| {
+            let variable = environment::SOURCE_DATE_EPOCH;
+            Failure::new(format!("{variable} is not a time in seconds since 1970: {text}"))
+        };
+        let epoch = environment::source_date_epoch().map_err(|text| no_time(&text))?;
         let (created, times) = match (epoch, matches.bool("reproducible")) {
             (Some(epoch), _) => {
-                let created = Timestamp::from_second(epoch);
-                (Some(created.map_err(|error| Failure::new(error.to_string()))?), Times::Fixed(epoch))
+                let created = Timestamp::from_second(epoch).map_err(|_| no_time(&epoch))?;
+                (Some(created), Times::Fixed(epoch))
             }
             (None, true) => (None, Times::Fixed(0)),
             (None, false) => (Some(environment::timestamp()), Times::Keep),

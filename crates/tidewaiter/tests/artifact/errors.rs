@@ -411,3 +411,16 @@ fn what_cannot_be_reached_is_no_answer_of_a_registry() {
     let run = oras.run(&format!("blob fetch --descriptor localhost:1/a@{DIGEST}"));
     assert!(run.stderr.starts_with("Error: HEAD \"http://localhost:1/v2/a/blobs/sha256"), "{}", run.stderr);
 }
+
+#[test]
+fn a_time_that_is_none_is_named() {
+    let oras = Oras::new();
+    oras.write("hello.txt", "hello");
+    for text in ["soon", "99999999999999999"] {
+        let mut command = oras.command(oras.bin().join("oras"));
+        command.args(["push", "--oci-layout", "l:1", "hello.txt"]).env("SOURCE_DATE_EPOCH", text);
+        let run = crate::oras::Run::of(command.output().expect("the program runs"));
+        let expected = format!("Error: SOURCE_DATE_EPOCH is not a time in seconds since 1970: {text}\n");
+        assert_eq!((run.stderr.as_str(), run.code), (expected.as_str(), 1));
+    }
+}
