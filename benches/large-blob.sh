@@ -12,7 +12,7 @@ for size in ${SIZES:-1024}; do
     file=$work/blob-$size
     blob "$file" "$size"
     digest=sha256:$(sha256sum "$file" | cut -d' ' -f1)
-    if [ "$size" -gt 1024 ]; then runs=1; fi
+    if [ "$size" -gt 1024 ]; then runs=1 warmup=0; fi
     say "## $size MiB, runs of each: $runs"
     say
     heading

@@ -9,6 +9,7 @@ tidewaiter=${TIDEWAITER:-$PWD/target/release/tidewaiter}
 fault_proxy=$PWD/target/release/fault-proxy
 work=${BENCH_WORK:-$PWD/target/bench}
 runs=${BENCH_RUNS:-5}
+warmup=1
 shell=bash
 here=$PWD
 servers=()
@@ -128,7 +129,7 @@ heading() {
 # server's is not in it.
 timed() {
     local label=$1 command=$2 prepare=${3:-true}
-    hyperfine --shell "$shell" --warmup 1 --runs "$runs" --style none --export-json "$work/timed.json" \
+    hyperfine --shell "$shell" --warmup "$warmup" --runs "$runs" --style none --export-json "$work/timed.json" \
         --prepare "$prepare" "$command" >/dev/null 2>"$work/errors" || die "$command: $(cat "$work/errors")"
     median=$(jq -r '.results[0].median' "$work/timed.json")
     say "| $label | $(jq -r '.results[0] | [.median, .min, .max, .user + .system] | map(. * 1000 | round / 1000) |
