@@ -1,6 +1,10 @@
 //! What can go wrong between us and a store of content, and whether trying again may help.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::fmt::friendly::SpanPrinter;
 
 use crate::digest::{Digest, InvalidDigest};
 use crate::manifest::InvalidManifest;
@@ -217,7 +221,7 @@ pub enum Error {
         reason: String,
     },
     /// The registry answered with an error.
-    #[error("{}", response_message(method, url, *status, errors))]
+    #[error("{}{}", response_message(method, url, *status, errors), long_wait(*retry_after, *patience))]
     Response {
         /// HTTP method.
         method: String,
@@ -229,6 +233,8 @@ pub enum Error {
         errors: Vec<RegistryError>,
         /// `Retry-After`, in seconds, when the answer had one.
         retry_after: Option<u64>,
+        /// The most that is waited, in seconds, when the answer asked for more.
+        patience: Option<NonZeroU32>,
     },
     /// Removing a tag went wrong half way: it names a manifest made for the purpose.
     #[error("{source}; the tag {tag} was moved and cannot be put back: give it to {digest} again")]
@@ -254,6 +260,16 @@ pub enum Error {
         /// URL without credentials.
         url: String,
         /// What happened, in one line (connection refused, time-out, TLS failure …).
+        reason: String,
+    },
+    /// Nobody we trust vouches for the server.
+    #[error("{method} \"{url}\": the server's certificate is signed by nobody we trust ({reason})")]
+    Untrusted {
+        /// HTTP method.
+        method: String,
+        /// URL without credentials.
+        url: String,
+        /// What TLS says of it.
         reason: String,
     },
     /// The answer breaks the protocol: a missing header, a location on another host, JSON that is none.
@@ -295,6 +311,16 @@ fn response_message(method: &str, url: &str, status: u16, errors: &[RegistryErro
     lines.collect::<Vec<_>>().join("; ")
 }
 
+/// What a registry asks for that is not done.
+fn long_wait(asked: Option<u64>, patience: Option<NonZeroU32>) -> String {
+    let (Some(asked), Some(patience)) = (asked, patience) else { return String::new() };
+    let words = |seconds| SpanPrinter::new().unsigned_duration_to_string(&Duration::from_secs(seconds));
+    let (asked, patience) = (words(asked), words(patience.get().into()));
+    format!(
+        "; the registry wants us to wait {asked}, which is longer than the {patience} that we wait at most"
+    )
+}
+
 impl Error {
     /// What kind of failure this is.
     #[must_use]
@@ -320,7 +346,7 @@ impl Error {
             | Self::Protocol { .. } => ErrorKind::Corrupt,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::File { .. } => ErrorKind::Internal,
-            Self::Config { .. } | Self::CredentialHelper { .. } => ErrorKind::Config,
+            Self::Config { .. } | Self::CredentialHelper { .. } | Self::Untrusted { .. } => ErrorKind::Config,
             Self::TagLost { source, .. } => source.kind(),
             Self::MissingCredential { .. } => ErrorKind::Access,
             Self::Response { status, .. } => match status {
@@ -351,6 +377,14 @@ impl Error {
     #[must_use]
     pub fn transfer(digest: &Digest, source: std::io::Error) -> Self {
         source.downcast().unwrap_or_else(|source| Self::Transfer { digest: digest.clone(), source })
+    }
+
+    /// An answer asked for a longer wait than this, when there is one.
+    pub(crate) fn not_waited_for(mut self, most: Option<Duration>) -> Self {
+        if let Self::Response { patience, .. } = &mut self {
+            *patience = most.and_then(|most| NonZeroU32::new(u32::try_from(most.as_secs()).ok()?));
+        }
+        self
     }
 
     /// A file operation failed; made for `map_err`.

@@ -117,6 +117,8 @@ pub(super) struct Answer {
     stall_timeout: Duration,
     /// Who gave it, when it was not the registry.
     elsewhere: Option<String>,
+    /// The most that is waited for the registry, when it asked for more.
+    patience: Option<Duration>,
 }
 
 impl Answer {
@@ -127,12 +129,17 @@ impl Answer {
         stall_timeout: Duration,
     ) -> Self {
         let (ahead, failed, elsewhere) = (VecDeque::new(), None, None);
-        Self { method, url, response, ahead, failed, stall_timeout, elsewhere }
+        Self { method, url, response, ahead, failed, stall_timeout, elsewhere, patience: None }
     }
 
     /// Another host gave it, which the registry pointed at.
     pub(super) fn given_by(self, host: String) -> Self {
         Self { elsewhere: Some(host), ..self }
+    }
+
+    /// It asks for a longer wait than this, when there is one.
+    pub(super) fn not_waited_for(self, patience: Option<Duration>) -> Self {
+        Self { patience, ..self }
     }
 
     /// The host that gave it, when that was not the registry.
@@ -255,7 +262,9 @@ impl Answer {
             return Error::Protocol { method, url, reason };
         }
         let errors = parse_errors(&self.read_some(MAX_ERROR).await);
-        Error::Response { method, url, status: status.as_u16(), errors, retry_after }
+        let error =
+            Error::Response { method, url, status: status.as_u16(), errors, retry_after, patience: None };
+        error.not_waited_for(self.patience)
     }
 
     /// Reads the beginning of the body for an observer; it is given out again afterwards.

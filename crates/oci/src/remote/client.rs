@@ -15,7 +15,7 @@ use crate::reference::{Reference, RepositoryName};
 use crate::remote::auth::Auth;
 use crate::remote::call::{Answer, Call};
 use crate::remote::endpoint::Endpoint;
-use crate::remote::exchange::host_of;
+use crate::remote::exchange::{Failure, host_of};
 use crate::remote::observer::Wait;
 use crate::remote::registry::Registry;
 use crate::remote::repository::{Repository, State};
@@ -167,15 +167,21 @@ impl Client {
                     (retry::retry_after(answer.headers()), answer.status().to_string(), Ok(answer))
                 }
                 Ok(answer) => return Ok(answer),
-                Err(failure) if self.may_help(&host, failure.kind) => {
-                    (None, failure.error.to_string(), Err(failure.error))
+                Err(failure) => {
+                    let helps = self.may_help(&host, failure.kind, pacing.retries());
+                    let error = self.explained(&call, &host, failure);
+                    if !helps {
+                        return Err(error);
+                    }
+                    (None, error.to_string(), Err(error))
                 }
-                Err(failure) => return Err(failure.error),
             };
             if call.once || !call.is_replayable() {
                 return outcome;
             }
-            let Some((delay, retry)) = pacing.next(asked) else { return outcome };
+            let Some((delay, retry)) = pacing.next(asked) else {
+                return outcome.map(|answer| answer.not_waited_for(pacing.exceeded(asked)));
+            };
             if let Ok(answer) = outcome {
                 answer.discard().await;
             }
@@ -199,12 +205,30 @@ impl Client {
         }
     }
 
-    /// Trying again may help. A host that was never reached is more likely misspelt than resting.
-    fn may_help(&self, host: &str, kind: NoAnswerKind) -> bool {
+    /// Trying again may help. A host that was never reached is more likely misspelt than resting, and one that
+    /// never answered will hardly do so after many tries.
+    fn may_help(&self, host: &str, kind: NoAnswerKind, retries: u32) -> bool {
         match kind {
-            NoAnswerKind::Permanent => false,
-            NoAnswerKind::Broken => true,
-            NoAnswerKind::Unreachable => self.learnt(|learnt| learnt.answered.contains(host)),
+            NoAnswerKind::Permanent | NoAnswerKind::Untrusted => false,
+            NoAnswerKind::Broken | NoAnswerKind::Dropped => retries == 0 || self.has_answered(host),
+            NoAnswerKind::Unreachable => self.has_answered(host),
+        }
+    }
+
+    fn has_answered(&self, host: &str) -> bool {
+        self.learnt(|learnt| learnt.answered.contains(host))
+    }
+
+    /// The error of a try. Servers that want TLS often just hang up on who does not speak it.
+    fn explained(&self, call: &Call, host: &str, failure: Failure) -> Error {
+        let puzzling =
+            failure.kind == NoAnswerKind::Dropped && call.url.scheme() == "http" && !self.has_answered(host);
+        match failure.error {
+            Error::Request { method, url, reason } if puzzling => {
+                let reason = format!("the server hung up on plain HTTP; it may speak HTTPS ({reason})");
+                Error::Request { method, url, reason }
+            }
+            error => error,
         }
     }
 }

@@ -191,7 +191,13 @@ impl Client {
                 if watched {
                     observer.failed(number, &reason);
                 }
-                return Err(Failure { error: request_error(reason), kind });
+                let error = match (kind, request_error(reason)) {
+                    (NoAnswerKind::Untrusted, Error::Request { method, url, reason }) => {
+                        Error::Untrusted { method, url, reason }
+                    }
+                    (_, error) => error,
+                };
+                return Err(Failure { error, kind });
             }
         };
         let mut answer = Answer::new(method, call.url.clone(), response, self.settings().stall_timeout);

@@ -58,6 +58,17 @@ impl Pacing {
         Some((delay, self.retries))
     }
 
+    /// How often it was tried again.
+    pub(super) fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// The most that is waited, when the registry asked for more.
+    pub(super) fn exceeded(&self, asked: Option<Duration>) -> Option<Duration> {
+        let budget = self.settings.budget;
+        asked.filter(|asked| self.waited.saturating_add(*asked) > budget).map(|_| budget)
+    }
+
     /// Bytes moved: earlier failures no longer count.
     pub(super) fn progressed(&mut self) {
         self.retries = 0;

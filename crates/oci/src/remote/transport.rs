@@ -69,6 +69,10 @@ pub(super) enum NoAnswerKind {
     Unreachable,
     /// The network or the server failed on the way.
     Broken,
+    /// The server hung up instead of answering.
+    Dropped,
+    /// Nobody we trust signed the server's certificate.
+    Untrusted,
 }
 
 /// Sends requests.
@@ -235,10 +239,14 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 fn no_answer(error: &reqwest::Error, proxy: Option<&ProxyAddress>) -> NoAnswer {
     let other_protocol = other_protocol(error);
-    let kind = if tls(error).is_some() || error.is_builder() || other_protocol.is_some() {
+    let kind = if untrusted(error) {
+        NoAnswerKind::Untrusted
+    } else if tls(error).is_some() || error.is_builder() || other_protocol.is_some() {
         NoAnswerKind::Permanent
     } else if error.is_connect() && !error.is_timeout() {
         NoAnswerKind::Unreachable
+    } else if dropped(error) {
+        NoAnswerKind::Dropped
     } else {
         NoAnswerKind::Broken
     };
@@ -247,7 +255,7 @@ fn no_answer(error: &reqwest::Error, proxy: Option<&ProxyAddress>) -> NoAnswer {
     } else {
         innermost(error)
     };
-    let reason = match (other_protocol.or_else(|| distrust(error)), proxy) {
+    let reason = match (other_protocol, proxy) {
         (Some(meaning), _) => format!("{meaning} ({reason})"),
         (None, Some(proxy)) if error.is_connect() && tls(error).is_none() => {
             format!("through the proxy {proxy}: {reason}")
@@ -267,15 +275,22 @@ fn other_protocol(error: &reqwest::Error) -> Option<&'static str> {
         .then_some("the server does not speak plain HTTP here; it may speak HTTPS")
 }
 
-/// What it means when a certificate is not trusted.
-fn distrust(error: &reqwest::Error) -> Option<&'static str> {
-    use rustls::{CertificateError, Error::InvalidCertificate};
-    match tls(error)? {
-        InvalidCertificate(CertificateError::UnknownIssuer) => {
-            Some("the server's certificate is signed by nobody we trust")
-        }
-        _ => None,
-    }
+/// The server's certificate was issued by somebody who is not trusted.
+fn untrusted(error: &reqwest::Error) -> bool {
+    let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    tls(error).is_some_and(|error| *error == unknown)
+}
+
+/// The other side closed the connection instead of answering.
+fn dropped(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    causes(error).any(|cause| {
+        let broken = |error: &std::io::Error| {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+        };
+        cause.downcast_ref().is_some_and(broken)
+            || cause.downcast_ref().is_some_and(hyper::Error::is_incomplete_message)
+    })
 }
 
 /// What TLS could not agree on, which it will not the next time either.

@@ -419,7 +419,9 @@ impl<'a> Upload<'a> {
             _ => None,
         };
         let next = self.pacing.next(asked).filter(|_| self.source.can_rewind());
-        let Some((delay, retry)) = next else { return Err(error) };
+        let Some((delay, retry)) = next else {
+            return Err(error.not_waited_for(self.pacing.exceeded(asked)));
+        };
         let host = self.repository.endpoint.host().to_owned();
         let reason = error.to_string();
         tracing::info!(host, digest = %self.descriptor.digest, at = self.at, reason, "upload broke off");

@@ -86,7 +86,26 @@ async fn what_is_over_the_budget_is_not_waited_at_all() {
     let error = server.repository(impatient()).fetch_reference("v1").await.expect_err("too long");
     assert!(matches!(error, Error::Response { status: 429, retry_after: Some(4000), .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Temporary);
+    let expected =
+        "the registry wants us to wait 1h 6m 40s, which is longer than the 5m that we wait at most";
+    assert!(error.to_string().ends_with(expected), "{error}");
     assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn who_never_answers_is_tried_once_more_and_may_want_tls() {
+    let server = Server::start(|_| Reply::hang_up()).await;
+    let error = server.repository(impatient()).resolve("v1").await.expect_err("never answers");
+    assert!(error.to_string().contains("it may speak HTTPS"), "{error}");
+    assert_eq!(server.seen().len(), 2);
+
+    // Who answered before is trusted to do so again.
+    let server = in_order([vec![manifest()], vec![Reply::hang_up(); 3]].concat()).await;
+    let repository = server.repository(impatient());
+    for _ in 0..2 {
+        repository.fetch_reference("v1").await.expect("there in the end");
+    }
+    assert_eq!(server.seen().len(), 5);
 }
 
 #[tokio::test]

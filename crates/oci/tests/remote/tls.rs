@@ -64,6 +64,7 @@ async fn certificates_are_checked_unless_told_otherwise() {
     let error = ping(Settings { resolve: resolve.clone(), ..impatient() }, "registry.test").await;
     let error = error.expect_err("nobody vouches for it");
     assert!(error.to_string().contains("signed by nobody we trust"), "{error}");
+    assert!(matches!(error, Error::Untrusted { .. }), "{error}");
     assert!(server.seen().is_empty());
 
     let trusted = Settings { resolve, ..trusting(&key) };
