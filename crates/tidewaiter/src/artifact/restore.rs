@@ -109,7 +109,7 @@ async fn push_tags(
     let Kind::Registry(reference) = &target.location.kind else {
         return Err(Failure::new("a layout is not restored to; copy it"));
     };
-    let destination: Arc<dyn Target> = Arc::new(target.repository(session, reference)?);
+    let destination: Arc<dyn Target> = Arc::new(target.repository(session, reference)?.for_writing());
     let (dry_run, without_referrers) = (matches.bool("dry-run"), matches.bool("exclude-referrers"));
     let options = CopyOptions {
         concurrency: Concurrency::new(read_concurrency(matches)),

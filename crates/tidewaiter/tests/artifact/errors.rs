@@ -401,6 +401,37 @@ fn registries_cannot_forge_lines() {
     assert_eq!(oras.ok(&format!("repo ls {registry}")), "a\nbforged\n");
 }
 
+/// A TLS server that nobody vouches for; nothing is ever asked of it. Gives its address.
+fn unvouched() -> String {
+    let key = rcgen::generate_simple_self_signed(["registry.test".to_owned()]).expect("a key can be made");
+    let private = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], private)
+        .expect("they belong together");
+    let config = std::sync::Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut tls = rustls::ServerConnection::new(std::sync::Arc::clone(&config)).expect("valid");
+            // The client leaves when it has seen the certificate.
+            let _ = tls.complete_io(&mut stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn who_is_not_trusted_may_be_by_a_flag() {
+    let (oras, server) = (Oras::new(), unvouched());
+    let run = oras.run(&format!("repo tags --plain-http=false {server}/a"));
+    assert!(run.stderr.contains("signed by nobody we trust"), "{}", run.stderr);
+    assert!(run.stderr.contains("`--ca-file FILE`") && run.stderr.contains("`--insecure`"), "{}", run.stderr);
+}
+
 #[test]
 fn what_cannot_be_reached_is_no_answer_of_a_registry() {
     let oras = Oras::new();

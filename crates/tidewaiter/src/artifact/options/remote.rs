@@ -105,6 +105,7 @@ pub(crate) fn flags(side: Side) -> Vec<Flag> {
 /// What was said of a registry.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteOptions {
+    side: Side,
     credential: Credential,
     insecure: bool,
     plain_http: PlainHttp,
@@ -118,6 +119,11 @@ pub(crate) struct RemoteOptions {
 }
 
 impl RemoteOptions {
+    /// The flags that decide which certificates are trusted: whose, and that any is.
+    pub(crate) fn trust_flags(&self) -> [String; 2] {
+        ["ca-file", "insecure"].map(|name| self.side.flag(name))
+    }
+
     /// Reads the flags of a side. Secrets that are to come from standard input are read here.
     pub(crate) fn read(session: &Session, matches: &Matches, side: Side) -> Outcome<Self> {
         check_secrets(matches, side)?;
@@ -133,6 +139,7 @@ impl RemoteOptions {
         resolve.extend_from_slice(matches.list(&side.flag("resolve")));
         let spec = side.flag("distribution-spec");
         Ok(Self {
+            side,
             headers: headers(matches.list(&side.flag("header")))?,
             credential: credential(session, matches, side)?,
             insecure: matches.bool(&side.flag("insecure")),

@@ -90,7 +90,9 @@ impl TargetOptions {
     /// Opens the target for reading and writing. A layout is made where there is none.
     pub(crate) async fn open(&self, session: &Session) -> Outcome<Opened> {
         match &self.location.kind {
-            Kind::Registry(reference) => self.repository(session, reference).map(Opened::Registry),
+            Kind::Registry(reference) => {
+                Ok(Opened::Registry(self.repository(session, reference)?.for_writing()))
+            }
             Kind::Layout(path) => Ok(Opened::Layout(Layout::create(path).await?)),
         }
     }
@@ -134,6 +136,12 @@ impl TargetOptions {
         let Kind::Registry(reference) = &self.location.kind else { return error.into() };
         if matches!(error, oci::Error::MissingCredential { .. }) {
             return self.missing_credential();
+        }
+        if matches!(error, oci::Error::Untrusted { .. }) {
+            let [authority, insecure] = self.remote.trust_flags();
+            return Failure::from(error).advice(format!(
+                "Name the certificate authority's file with `--{authority} FILE`, or do without checking with `--{insecure}`"
+            ));
         }
         if !is_answer(&error) {
             return error.into();
