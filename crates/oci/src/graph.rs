@@ -15,7 +15,9 @@ use crate::manifest::View;
 use crate::remote::fallback_tag;
 
 /// Levels that are followed at the most: a registry that makes referrers up without end must not keep us.
-pub(crate) const MAX_DEPTH: usize = 64;
+///
+/// Copying recurses: in a build without optimisation this many levels take some 1.5 MiB of a stack.
+pub(crate) const MAX_DEPTH: usize = 48;
 /// Referrers that are listed at the most, for the same reason.
 const MAX_REFERRERS: usize = 100_000;
 /// Requests at the same time.

@@ -221,9 +221,6 @@ fn blame(from: &TargetOptions, to: &TargetOptions, failed: CopyError) -> Failure
     {
         return Failure::new(format!("{}: what is to be copied has the digest {actual}", location.raw));
     }
-    let failure = match &failed.error {
-        Error::MissingCredential { .. } => target.missing_credential(),
-        _ => Failure::from(failed.error),
-    };
+    let failure = target.explain(failed.error);
     failure.prefixed(format!("Error from {side} {} for \"{}\":", location.kind_name(), location.raw))
 }

@@ -134,17 +134,8 @@ impl TargetOptions {
     /// A failure at this target: says so when a registry gave the reason, and what may help.
     pub(crate) fn blame(&self, session: &Session, error: oci::Error) -> Failure {
         let Kind::Registry(reference) = &self.location.kind else { return error.into() };
-        if matches!(error, oci::Error::MissingCredential { .. }) {
-            return self.missing_credential();
-        }
-        if matches!(error, oci::Error::Untrusted { .. }) {
-            let [authority, insecure] = self.remote.trust_flags();
-            return Failure::from(error).advice(format!(
-                "Name the certificate authority's file with `--{authority} FILE`, or do without checking with `--{insecure}`"
-            ));
-        }
         if !is_answer(&error) {
-            return error.into();
+            return self.explain(error);
         }
         let failure = Failure::from(error).prefixed(FROM_REGISTRY);
         match self.namespace_hint(session, reference) {
@@ -157,8 +148,21 @@ impl TargetOptions {
         }
     }
 
-    /// A registry wants credentials and there are none.
-    pub(crate) fn missing_credential(&self) -> Failure {
+    /// A failure on the way to this target, with what may help.
+    pub(crate) fn explain(&self, error: oci::Error) -> Failure {
+        match error {
+            oci::Error::MissingCredential { .. } => self.missing_credential(),
+            oci::Error::Untrusted { .. } => {
+                let [authority, insecure] = self.remote.trust_flags();
+                Failure::from(error).advice(format!(
+                    "Name the certificate authority's file with `--{authority} FILE`, or do without checking with `--{insecure}`"
+                ))
+            }
+            error => error.into(),
+        }
+    }
+
+    fn missing_credential(&self) -> Failure {
         let store = self.remote.store();
         let path = store.path().map(|path| format!(" at \"{}\"", path.display())).unwrap_or_default();
         Failure::new("basic credential not found").advice(format!(
