@@ -2,7 +2,8 @@
 # One large blob over loopback. Goals: pull within 1.3 times curl, push within 1.5 times a raw upload, either
 # side under 64 MiB of memory, whatever the size.
 #
-# SIZES="1024 10240" adds 10 GiB, which needs 40 GiB of disk and is run once: its question is memory.
+# 10 GiB need 40 GiB of disk and are run once: their question is memory.
+#   SIZES=10240 SERVERS=ours BENCH_RECORD=large-blob-10-gib benches/large-blob.sh
 . "$(dirname "$0")/lib.sh"
 need hyperfine curl
 begin "A large blob over loopback"
@@ -18,7 +19,7 @@ for size in ${SIZES:-1024}; do
     heading
     timed "floor: hash it" "openssl dgst -sha256 $file"
     hashing=$median
-    for kind in ours debian; do
+    for kind in ${SERVERS:-ours debian}; do
         name=$([ $kind = ours ] && echo embedded || echo docker-registry)
         rm -rf "$work/$kind"
         "serve_$kind" "$work/$kind"

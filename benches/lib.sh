@@ -32,7 +32,7 @@ need() {
 # begin TITLE: starts the record with the machine it is made on.
 begin() {
     mkdir -p "$work" "$here/benches/runs"
-    record=$here/benches/runs/$(basename "$0" .sh).md
+    record=$here/benches/runs/${BENCH_RECORD:-$(basename "$0" .sh)}.md
     : >"$record"
     say "# $1"
     say
