@@ -60,6 +60,8 @@ enum Gap {
     ForeignPackage,
     /// The database holds no records of this ecosystem.
     NotCovered(String),
+    /// Nothing is known about advisories for packages of this kind.
+    NoOrder,
 }
 
 /// Finds what is wrong with one component.
@@ -77,24 +79,29 @@ pub fn match_component(database: &Database, distro: Option<&Distro>, component: 
 /// Finds what is wrong with everything in an image.
 #[must_use]
 pub fn match_inventory(database: &Database, inventory: &Inventory) -> Matches {
-    let distro = inventory.distro.as_ref();
-    let mut owners: HashMap<&str, &Component> = HashMap::new();
+    let mut owners: HashMap<(Option<&str>, &str), &Component> = HashMap::new();
     if inventory.components.iter().any(|component| component.owner.is_some()) {
-        owners.extend(inventory.components.iter().map(|component| (component.purl.as_str(), component)));
+        let each = inventory.components.iter();
+        owners
+            .extend(each.map(|component| ((component.root.as_deref(), component.purl.as_str()), component)));
     }
     let mut matches = Matches::default();
-    let mut scopes: BTreeMap<ComponentKind, Result<Scope<'_>, Gap>> = BTreeMap::new();
-    let mut gaps: BTreeMap<(ComponentKind, Gap), u64> = BTreeMap::new();
+    let mut scopes: BTreeMap<(ComponentKind, Option<&str>), Result<Scope<'_>, Gap>> = BTreeMap::new();
+    let mut gaps: BTreeMap<(ComponentKind, Option<&str>, Gap), u64> = BTreeMap::new();
     for component in &inventory.components {
-        let scope = scopes.entry(component.kind).or_insert_with(|| scope(database, distro, component.kind));
+        // A nested root is another system with advisories of its own.
+        let distro = inventory.distro_of(component);
+        let root = component.root.as_deref();
+        let scope =
+            scopes.entry((component.kind, root)).or_insert_with(|| scope(database, distro, component.kind));
         let target = match scope {
             Ok(scope) => scope.target(component),
             Err(gap) => {
-                *gaps.entry((component.kind, gap.clone())).or_default() += 1;
+                *gaps.entry((component.kind, root, gap.clone())).or_default() += 1;
                 continue;
             }
         };
-        let owner = component.owner.as_deref().and_then(|owner| owners.get(owner));
+        let owner = component.owner.as_deref().and_then(|owner| owners.get(&(root, owner)));
         for finding in findings(database, &target, component) {
             match owner.and_then(|owner| suppression(database, distro, owner, &finding)) {
                 Some(reason) => matches.suppressed.push(Suppressed { finding, reason }),
@@ -103,13 +110,14 @@ pub fn match_inventory(database: &Database, inventory: &Inventory) -> Matches {
         }
         matches.problems.extend(bad_version(database, &target, component));
     }
-    let is_distro_package = |component: &Component| is_distro_package(component.kind);
-    if inventory.components.iter().any(is_distro_package) {
-        matches.problems.extend(rolling(database, distro));
-    }
-    matches
-        .problems
-        .extend(gaps.into_iter().map(|((kind, gap), count)| gap.problem(database, distro, kind, count)));
+    let of_system = inventory.components.iter().filter(|component| component.kind.is_os_package());
+    let systems: BTreeMap<Option<&str>, Option<&Distro>> =
+        of_system.map(|component| (component.root.as_deref(), inventory.distro_of(component))).collect();
+    matches.problems.extend(systems.values().filter_map(|distro| rolling(database, *distro)));
+    matches.problems.extend(gaps.into_iter().map(|((kind, root, gap), count)| {
+        let distro = systems.get(&root).copied().flatten();
+        gap.problem(database, distro, kind, count)
+    }));
     matches
 }
 
@@ -132,10 +140,6 @@ impl Database {
     }
 }
 
-fn is_distro_package(kind: ComponentKind) -> bool {
-    matches!(kind, ComponentKind::Deb | ComponentKind::Apk)
-}
-
 /// Finds the records that components of a kind are judged by.
 fn scope<'a>(database: &'a Database, distro: Option<&Distro>, kind: ComponentKind) -> Result<Scope<'a>, Gap> {
     let (ecosystem, scheme) = match kind {
@@ -143,6 +147,15 @@ fn scope<'a>(database: &'a Database, distro: Option<&Distro>, kind: ComponentKin
         ComponentKind::Pypi => (Cow::Borrowed("PyPI"), Scheme::Pep440),
         ComponentKind::Deb => (release(database, distro, "Debian")?, Scheme::Dpkg),
         ComponentKind::Apk => (release(database, distro, "Alpine")?, Scheme::Apk),
+        ComponentKind::Rpm
+        | ComponentKind::Golang
+        | ComponentKind::Cargo
+        | ComponentKind::Maven
+        | ComponentKind::Nuget
+        | ComponentKind::Gem
+        | ComponentKind::Composer
+        | ComponentKind::Generic
+        | ComponentKind::Other => return Err(Gap::NoOrder),
     };
     let Some(row) = database.ecosystem(&ecosystem) else {
         return Err(Gap::NotCovered(ecosystem.into_owned()));
@@ -156,7 +169,7 @@ impl<'a> Scope<'a> {
         'a: 'c,
     {
         let (name, version, is_source) = match &component.source {
-            Some(source) if is_distro_package(component.kind) => (&source.name, &source.version, true),
+            Some(source) if component.kind.is_os_package() => (&source.name, &source.version, true),
             _ => (&component.name, &component.version, false),
         };
         Target { scope: *self, package: naming::package_name(self.scheme, name), version, is_source }
@@ -391,6 +404,9 @@ impl Gap {
         let packages = packages(kind, count);
         let system = distro.map_or_else(|| "the operating system".to_owned(), describe);
         problem(match self {
+            Self::NoOrder => format!(
+                "{packages} are listed and not judged: this version of Tidewaiter does not read advisories for them."
+            ),
             Self::NoDistro => format!(
                 "The image names no operating system (it has no os-release file), so {packages} could not be \
                  judged."
@@ -429,6 +445,15 @@ fn packages(kind: ComponentKind, count: u64) -> String {
         ComponentKind::Apk => "Alpine",
         ComponentKind::Npm => "npm",
         ComponentKind::Pypi => "Python",
+        ComponentKind::Rpm => "RPM",
+        ComponentKind::Golang => "Go",
+        ComponentKind::Cargo => "Rust",
+        ComponentKind::Maven => "Java",
+        ComponentKind::Nuget => ".NET",
+        ComponentKind::Gem => "Ruby",
+        ComponentKind::Composer => "PHP",
+        ComponentKind::Generic => "unpackaged binary",
+        ComponentKind::Other => "other",
     };
     if count == 1 { format!("1 {name} package") } else { format!("{count} {name} packages") }
 }

@@ -8,15 +8,16 @@ mod toc;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use builder::Builder;
+pub(crate) use builder::{Builder, Interest};
 pub use toc::Entry;
 pub(crate) use toc::Toc;
 
-use crate::model::{Component, ComponentKind, Problem, SourcePackage};
+use crate::model::{Component, ComponentKind, Confidence, Distro, EvidenceKind, Problem, SourcePackage};
+use crate::purl;
 
 /// Changes whenever a layer would be read differently: other files are looked at, or more is kept of them.
 /// Fragments of another version are to be dropped and their layers read again.
-pub const FRAGMENT_VERSION: u32 = 1;
+pub const FRAGMENT_VERSION: u32 = 2;
 
 /// What one layer does to the file system and what its package databases and other telling files hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +32,21 @@ pub struct Fragment {
     /// What could not be understood.
     pub problems: Vec<Problem>,
     pub(crate) toc: Toc,
-    pub(crate) contents: Vec<Content>,
+    pub(crate) contents: Vec<Kept>,
 }
 
 /// What is kept of one interesting file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The room that read it ([`Room::name`](crate::packages::Room)); empty when it names the operating system.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) room: String,
+    pub(crate) content: Content,
+}
+
+/// What an interesting file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Content {
     /// The packages it describes.
     Packages(Vec<Package>),
@@ -61,30 +72,98 @@ pub(crate) struct Package {
     pub(crate) kind: ComponentKind,
     pub(crate) name: String,
     pub(crate) version: String,
+    /// The package URL, where the evidence states it and the parts do not make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) purl: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<SourcePackage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) architecture: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) licenses: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) vendor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) maintainer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) modularity: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cpes: Vec<String>,
     /// Paths it owns, where the database itself lists them and as far as they matter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) owns: Vec<String>,
+    /// What it needs, as it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) requires: Vec<Requirement>,
+    /// Other names under which packages of its kind may require it, such as `so:libc.musl-x86_64.so.1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) provides: Vec<String>,
+    /// Position in the same file's list of the package that contains this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inside: Option<u32>,
+    /// Path inside the file, when that is an archive ([`Evidence::member`](crate::Evidence)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) member: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) proof: EvidenceKind,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) confidence: Confidence,
+}
+
+/// A package that another one of the same kind needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Requirement {
+    pub(crate) name: String,
+    /// The exact version, where that is known (lock files, build information); no range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Package {
-    /// The component this package is, before its evidence is known.
-    pub(crate) fn component(&self, purl: String) -> Component {
+    /// A package of which nothing more is known yet.
+    pub(crate) fn new(
+        kind: ComponentKind,
+        name: impl Into<String>,
+        version: impl Into<String>,
+        proof: EvidenceKind,
+    ) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            version: version.into(),
+            purl: None,
+            source: None,
+            architecture: None,
+            licenses: Vec::new(),
+            vendor: None,
+            maintainer: None,
+            modularity: None,
+            cpes: Vec::new(),
+            owns: Vec::new(),
+            requires: Vec::new(),
+            provides: Vec::new(),
+            inside: None,
+            member: None,
+            proof,
+            confidence: Confidence::High,
+        }
+    }
+
+    /// The component this package is in an image of that operating system, before its evidence is known.
+    pub(crate) fn component(&self, distro: Option<&Distro>) -> Component {
         Component {
-            kind: self.kind,
-            name: self.name.clone(),
-            version: self.version.clone(),
-            purl,
             source: self.source.clone(),
             architecture: self.architecture.clone(),
             licenses: self.licenses.clone(),
-            owner: None,
-            evidence: Vec::new(),
+            vendor: self.vendor.clone(),
+            maintainer: self.maintainer.clone(),
+            modularity: self.modularity.clone(),
+            cpes: self.cpes.clone(),
+            ..Component::new(self.kind, &self.name, &self.version, purl::of(self, distro))
         }
     }
 }

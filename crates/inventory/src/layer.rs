@@ -12,8 +12,9 @@ mod walk;
 use std::io::Read;
 
 use crate::error::ReadError;
-use crate::fragment::{Builder, Entry, Fragment};
+use crate::fragment::{Builder, Entry, Fragment, Interest};
 use crate::limits::Limits;
+use crate::packages::Origin;
 use crate::path::{self, BadPath};
 use tape::Tape;
 use walk::{Kind, Member, Walk};
@@ -42,7 +43,7 @@ pub struct LayerSource {
 pub fn read(reader: impl Read, source: &LayerSource, limits: &Limits) -> Result<Fragment, ReadError> {
     let tape = Tape::open(reader, &source.digest, limits.uncompressed_bytes)?;
     let mut walk = Walk::new(tape);
-    let mut builder = Builder::new(limits);
+    let mut builder = Builder::new(limits, Origin::Image);
     let mut name = String::new();
     while let Some(member) = walk.next(&mut builder.problems)? {
         let reason = match path::clean(walk.name(), &mut name) {
@@ -100,12 +101,18 @@ fn add<R: Read>(
                 ),
             }
         }
-        Kind::File if builder.wants(name, member.size) => {
-            return builder.file(name, |into| walk.read_data(into));
-        }
-        Kind::File | Kind::Special => builder.entry(name, Entry::File),
+        Kind::File => match builder.interest(name, member.size, walk.head()?) {
+            Some(Interest::Whole(reader)) => {
+                return builder.file(name, reader, member.size, |into| walk.read_data(into));
+            }
+            Some(Interest::Stream(reader, sink)) => {
+                return builder.streamed(name, reader, sink, |each| walk.stream_data(each));
+            }
+            None => builder.entry(name, Entry::File),
+        },
+        Kind::Special => builder.entry(name, Entry::File),
         Kind::SparseFile => {
-            if builder.wants(name, member.size) {
+            if builder.interest(name, member.size, &[]).is_some() {
                 builder.problems.file(
                     name,
                     "the file is stored with holes and was not read; what it describes is missing",

@@ -2,15 +2,16 @@
 
 mod components;
 mod overlay;
+mod relations;
+mod roots;
 
-use crate::fragment::{Content, Fragment};
+use crate::fragment::Fragment;
 use crate::image;
 use crate::layer::LayerSource;
 use crate::model::{Inventory, Problem};
-use crate::os_release;
 use crate::packages;
 use crate::problems::Problems;
-use components::{Finds, Since};
+use components::{Finds, Since, Systems};
 use overlay::Overlay;
 
 /// What the manifest of an image says beside the configuration.
@@ -40,28 +41,23 @@ pub fn merge(fragments: &[&Fragment], config_json: &[u8], manifest: &ManifestFac
             since.update(layer, &Finds::of(&overlay));
         }
     }
-    let distro = os_release::identify(|path| match overlay.get(path)?.content {
-        Content::Text(text) => Some(text.as_str()),
-        _ => None,
-    });
+    let distro = roots::identify(&overlay, "");
     let finds = Finds::of(&overlay);
-    note_unread(&overlay, &finds, &mut problems);
-    let components = components::components(&overlay, &finds, &since, distro.as_ref(), fragments);
+    note_unread(&overlay, &mut problems);
+    let roots = roots::describe(&overlay, finds.roots());
+    let systems = Systems { own: distro.as_ref(), nested: &roots };
+    let components = components::components(&overlay, &finds, &since, &systems, fragments);
     let mut all: Vec<Problem> =
         fragments.iter().flat_map(|fragment| fragment.problems.iter().cloned()).collect();
     all.extend(problems.finish(None));
     all.sort();
     all.dedup();
-    Inventory { image, distro, components, problems: all }
+    Inventory { image, distro, roots, components, problems: all }
 }
 
-/// Notes what is visible but was not read: databases of nested roots, links to unread files, links in such
-/// numbers that they were not followed.
-fn note_unread(overlay: &Overlay<'_>, finds: &Finds<'_, '_>, problems: &mut Problems) {
-    for path in finds.nested() {
-        problems
-            .file(path, "a package database of another root inside the image; its packages are not listed");
-    }
+/// Notes what is visible but was not read: links to unread files, links in such numbers that they were not
+/// followed.
+fn note_unread(overlay: &Overlay<'_>, problems: &mut Problems) {
     for (path, target) in overlay.links() {
         if packages::claiming(path).is_some() && overlay.get(path).is_none() {
             problems.file(

@@ -15,10 +15,25 @@ pub struct Inventory {
     pub image: ImageFacts,
     /// The operating system the root file system names in its `os-release`, when it has one.
     pub distro: Option<Distro>,
+    /// Other roots inside the image: directories with a package database of their own. Sorted by directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<NestedRoot>,
     /// Everything found in the final file system, sorted by (kind, name, version, first location).
     pub components: Vec<Component>,
     /// What could not be read, and what of it that costs.
     pub problems: Vec<Problem>,
+}
+
+impl Inventory {
+    /// The operating system that a component of this inventory belongs to: that of its nested root when it is in
+    /// one, otherwise that of the image.
+    #[must_use]
+    pub fn distro_of(&self, component: &Component) -> Option<&Distro> {
+        match &component.root {
+            None => self.distro.as_ref(),
+            Some(path) => self.roots.iter().find(|root| root.path == *path)?.distro.as_ref(),
+        }
+    }
 }
 
 /// Facts about the image that its manifest and configuration state.
@@ -95,6 +110,15 @@ pub struct Distro {
     pub id_like: Vec<String>,
 }
 
+/// A directory inside the image that is the root of another system: a chroot, a build root, an unpacked image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NestedRoot {
+    /// Path of the directory without leading slash, for example `srv/chroot/bookworm`.
+    pub path: String,
+    /// The operating system its own `os-release` names.
+    pub distro: Option<Distro>,
+}
+
 /// What sort of thing a component is, which decides its purl type and how advisories are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -103,22 +127,54 @@ pub enum ComponentKind {
     Deb,
     /// An Alpine package (apk).
     Apk,
+    /// An RPM package.
+    Rpm,
     /// A package of the npm registry.
     Npm,
     /// A Python distribution.
     Pypi,
+    /// A Go module, or the Go standard library as `stdlib`.
+    Golang,
+    /// A Rust crate.
+    Cargo,
+    /// A Java artifact, named `group:artifact` (the artifact alone when the group is unknown).
+    Maven,
+    /// A .NET package.
+    Nuget,
+    /// A Ruby gem.
+    Gem,
+    /// A PHP package, named `vendor/name`.
+    Composer,
+    /// A program, runtime or library without a package, known by its bytes.
+    Generic,
+    /// A package of an ecosystem that has no kind of its own here; its purl says which.
+    Other,
 }
 
 impl ComponentKind {
-    /// The purl type: `deb`, `apk`, `npm`, `pypi`.
+    /// The purl type: `deb`, `apk`, `npm`, `pypi` and so on; `generic` where the kind does not decide it.
     #[must_use]
     pub fn purl_type(self) -> &'static str {
         match self {
             Self::Deb => "deb",
             Self::Apk => "apk",
+            Self::Rpm => "rpm",
             Self::Npm => "npm",
             Self::Pypi => "pypi",
+            Self::Golang => "golang",
+            Self::Cargo => "cargo",
+            Self::Maven => "maven",
+            Self::Nuget => "nuget",
+            Self::Gem => "gem",
+            Self::Composer => "composer",
+            Self::Generic | Self::Other => "generic",
         }
+    }
+
+    /// Whether the packages belong to an operating system, which then decides their advisories.
+    #[must_use]
+    pub fn is_os_package(self) -> bool {
+        matches!(self, Self::Deb | Self::Apk | Self::Rpm)
     }
 }
 
@@ -139,10 +195,76 @@ pub struct Component {
     pub architecture: Option<String>,
     /// Licence expressions or names as found.
     pub licenses: Vec<String>,
+    /// Who built the package, as the package database spells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Who maintains the package, as found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintainer: Option<String>,
+    /// The module stream of an RPM package, `name:stream:version:context`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modularity: Option<String>,
+    /// Common platform enumeration names (`cpe:2.3:…`) that the evidence or its rule states.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpes: Vec<String>,
+    /// The nested root it belongs to ([`NestedRoot::path`]); absent for the image's own root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// The component that owns this one's files (`purl`), when an operating system package does.
     pub owner: Option<String>,
+    /// Other components that this one needs or holds, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<Relation>,
     /// Where it was found.
     pub evidence: Vec<Evidence>,
+}
+
+impl Component {
+    /// A component of which nothing more is known yet.
+    #[must_use]
+    pub fn new(
+        kind: ComponentKind,
+        name: impl Into<String>,
+        version: impl Into<String>,
+        purl: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            version: version.into(),
+            purl: purl.into(),
+            source: None,
+            architecture: None,
+            licenses: Vec::new(),
+            vendor: None,
+            maintainer: None,
+            modularity: None,
+            cpes: Vec::new(),
+            root: None,
+            owner: None,
+            relations: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+}
+
+/// An edge from one component to another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Relation {
+    /// What the other one is to this one.
+    pub kind: RelationKind,
+    /// Package URL of the other one.
+    pub purl: String,
+}
+
+/// What a component is to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelationKind {
+    /// It is needed to build or to run.
+    DependsOn,
+    /// It is built in: a module in a binary, an archive in an archive.
+    Contains,
 }
 
 /// A source package: what distribution advisories name.
@@ -159,10 +281,55 @@ pub struct SourcePackage {
 pub struct Evidence {
     /// Path in the image without leading slash, for example `var/lib/dpkg/status`.
     pub path: String,
+    /// Path inside that file, when it is an archive: `BOOT-INF/lib/a.jar`, nested archives separated by `!/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// What sort of proof it is.
+    #[serde(default)]
+    pub kind: EvidenceKind,
+    /// How sure it makes.
+    #[serde(default)]
+    pub confidence: Confidence,
     /// The layer that brought it: its position from the bottom.
     pub layer: u32,
     /// `diff_id` of that layer.
     pub diff_id: String,
+}
+
+/// What sort of proof a place is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceKind {
+    /// The database of a package manager.
+    Database,
+    /// The metadata that a package itself installs.
+    #[default]
+    Metadata,
+    /// A lock file: what was to be installed.
+    LockFile,
+    /// What the linker or compiler wrote into a binary about its parts.
+    BuildInfo,
+    /// Names and versions inside an archive, such as the manifest of a jar.
+    Archive,
+    /// A pattern in the bytes of a file.
+    Pattern,
+    /// The name of the file alone.
+    FileName,
+    /// An SBOM that lies in the image or comes with it.
+    Sbom,
+}
+
+/// How sure a piece of evidence makes. `Low` is a guess that may be wrong in name or version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// A guess.
+    Low,
+    /// Probably right.
+    Medium,
+    /// Stated by whoever installed or built it.
+    #[default]
+    High,
 }
 
 /// Something in the content that could not be understood; it never fails an analysis.

@@ -4,7 +4,7 @@
 //! leads nowhere. The directory should not change meanwhile.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::fs::{self, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -13,12 +13,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::error::ReadError;
-use crate::fragment::{Builder, Entry, Fragment};
+use crate::fragment::{Builder, Entry, Fragment, Interest};
 use crate::limits::Limits;
+use crate::packages::{self, Origin};
 use crate::path;
 
 /// Directories of a running system whose files the kernel makes up, when they are file systems of their own.
 const KERNEL_DIRECTORIES: [&str; 4] = ["dev", "proc", "run", "sys"];
+
+/// Large files are read in pieces of this size.
+const PIECE: usize = 256 << 10;
 
 /// Reads the file system below `root`, in the order of names.
 ///
@@ -30,7 +34,8 @@ const KERNEL_DIRECTORIES: [&str; 4] = ["dev", "proc", "run", "sys"];
 pub fn read(root: &Path, limits: &Limits) -> Result<Fragment, ReadError> {
     let failed = |source| ReadError::ReadDirectory { path: root.to_owned(), source };
     let device = fs::metadata(root).map_err(failed)?.dev();
-    let mut walk = Walk { builder: Builder::new(limits), device, bytes: 0, waiting: Vec::new() };
+    let mut walk =
+        Walk { builder: Builder::new(limits, Origin::Directory), device, bytes: 0, waiting: Vec::new() };
     walk.list(root, "").map_err(failed)?;
     while let Some((directory, name)) = walk.waiting.pop() {
         if let Err(error) = walk.list(&directory, &name) {
@@ -82,20 +87,58 @@ impl Walk<'_> {
                 self.waiting.push((entry.path(), name.to_owned()));
             }
         } else if kind.is_file() {
-            let size = entry.metadata()?.len();
-            self.bytes = self.bytes.saturating_add(size);
-            if !self.builder.wants(name, size) {
-                self.builder.entry(name, Entry::File);
-                return Ok(());
-            }
-            let file = open(&entry.path())?;
-            // No more than was asked for, should it grow.
-            return self.builder.file(name, |into| file.take(size).read_to_end(into).map(|_| ()));
+            return self.add_file(&entry.path(), &entry.metadata()?, name);
         } else {
             self.builder.entry(name, Entry::File);
         }
         Ok(())
     }
+
+    fn add_file(&mut self, path: &Path, metadata: &Metadata, name: &str) -> io::Result<()> {
+        let size = metadata.len();
+        self.bytes = self.bytes.saturating_add(size);
+        let mut opened = None;
+        let mut head = Vec::new();
+        if may_be_recognised(metadata, name) {
+            let mut file = open(path)?;
+            (&mut file).take(packages::HEAD as u64).read_to_end(&mut head)?;
+            opened = Some(file);
+        }
+        let Some(interest) = self.builder.interest(name, size, &head) else {
+            self.builder.entry(name, Entry::File);
+            return Ok(());
+        };
+        let rest = opened.map_or_else(|| open(path), Ok)?;
+        // No more than was asked for, should it grow.
+        let mut whole = head.as_slice().chain(rest).take(size);
+        match interest {
+            Interest::Whole(reader) => {
+                self.builder.file(name, reader, size, |into| whole.read_to_end(into).map(|_| ()))
+            }
+            Interest::Stream(reader, sink) => {
+                self.builder.streamed(name, reader, sink, |each| stream(whole, each))
+            }
+        }
+    }
+}
+
+/// Hands the bytes of a file to `each`, piece by piece.
+fn stream(mut reader: impl Read, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(count) => each(&piece[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether a file may be known by its bytes, so that it is opened although its name says nothing. In a layer
+/// all bytes come by anyway; here every file that is opened costs.
+fn may_be_recognised(metadata: &Metadata, name: &str) -> bool {
+    metadata.mode() & 0o111 != 0 || packages::is_evidence(name)
 }
 
 /// Opens a file that was regular a moment ago: no link, and no waiting for the other end of a pipe.

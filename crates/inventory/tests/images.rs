@@ -130,3 +130,36 @@ fn hard_links_carry_content_and_their_absence_is_told() {
         ],
     );
 }
+
+#[test]
+fn a_database_elsewhere_is_another_system() {
+    let inside = |path: &str| format!("srv/chroot/{path}");
+    let alpine = "P:musl\nV:1.2.4-r2\nA:x86_64\n\nP:py3-six\nV:1.16.0-r8\nF:usr/lib/python3/six.egg-info\nR:PKG-INFO\n\n";
+    let mut layer = debian_base(&stanza("tar", "1.34"));
+    layer.extend([
+        file(&inside("etc/os-release"), "ID=alpine\nVERSION_ID=3.19.1\n"),
+        file(&inside("usr/lib/apk/db/installed"), alpine),
+        file(&inside("usr/lib/python3/six.egg-info/PKG-INFO"), "Name: six\nVersion: 1.16.0\n\n"),
+        file("opt/tool/lib/dpkg/status", stanza("mystery", "1")),
+    ]);
+    let inventory = image(&[layer]);
+    assert_eq!(
+        listed(&inventory),
+        [
+            "pkg:deb/debian/mystery@1?arch=amd64 @ opt/tool/lib/dpkg/status#0",
+            "pkg:deb/debian/tar@1.34?arch=amd64&distro=debian-12 @ var/lib/dpkg/status#0",
+            "pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.19.1 @ srv/chroot/usr/lib/apk/db/installed#0",
+            "pkg:apk/alpine/py3-six@1.16.0-r8?distro=alpine-3.19.1 @ srv/chroot/usr/lib/apk/db/installed#0",
+            "pkg:pypi/six@1.16.0 @ srv/chroot/usr/lib/python3/six.egg-info/PKG-INFO#0 [pkg:apk/alpine/py3-six@1.16.0-r8?distro=alpine-3.19.1]",
+        ]
+    );
+    let roots = inventory
+        .roots
+        .iter()
+        .map(|root| (root.path.as_str(), root.distro.as_ref().map(|distro| distro.id.as_str())));
+    assert_eq!(roots.collect::<Vec<_>>(), [("opt/tool/lib/dpkg", None), ("srv/chroot", Some("alpine"))]);
+    let six = inventory.components.last().expect("six");
+    assert_eq!(six.root.as_deref(), Some("srv/chroot"));
+    assert_eq!(inventory.distro_of(six).map(|distro| distro.id.as_str()), Some("alpine"));
+    assert_eq!(problems(&inventory), [""; 0]);
+}

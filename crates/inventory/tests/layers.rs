@@ -431,7 +431,7 @@ fn stored_fragments_are_dropped_when_they_are_not_ours() {
         let changed = serde_json::from_str::<Fragment>(&json.replace(from, to)).expect("still a fragment");
         changed.checked()
     };
-    assert!(tampered("\"version\":1,", "\"version\":0,").is_err());
+    assert!(tampered("\"version\":2,", "\"version\":0,").is_err());
     assert!(tampered("s0,1:a", "s9,1:a").is_err());
     assert!(tampered("s0,1:a", "k0,1:a").is_err());
     assert!(Fragment::decode(&stored[1..]).is_err());

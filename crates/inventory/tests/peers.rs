@@ -86,8 +86,7 @@ fn packages_are_what_dpkg_query_says() {
 fn owners_are_what_dpkg_says() {
     let directory = TempDir::new().expect("a directory");
     let inventory = inventory(&read_file(&machine_layer(&directory)));
-    let in_files: Vec<_> =
-        inventory.components.iter().filter(|found| found.kind > ComponentKind::Apk).collect();
+    let in_files: Vec<_> = inventory.components.iter().filter(|found| !found.kind.is_os_package()).collect();
     let paths =
         in_files.iter().flat_map(|found| found.evidence.iter().map(|place| format!("/{}", place.path)));
     let output = Command::new("dpkg").arg("-S").args(paths).output().expect("dpkg runs");

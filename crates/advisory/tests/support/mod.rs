@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tidewaiter_advisory::{BuildOptions, BuildReport, Database, Error, build};
-use tidewaiter_inventory::{Component, ComponentKind, Distro, Evidence, Inventory, SourcePackage};
+use tidewaiter_inventory::{
+    Component, ComponentKind, Confidence, Distro, Evidence, EvidenceKind, Inventory, SourcePackage,
+};
 
 /// The time every test database is built at.
 pub(crate) const BUILT_AT: Timestamp = Timestamp::UNIX_EPOCH;
@@ -55,22 +57,18 @@ pub(crate) fn write_records(directory: &TempDir, records: &[serde_json::Value]) 
 /// a distribution, unless they are given as `binary of source`.
 pub(crate) fn component(kind: ComponentKind, name: &str, version: &str) -> Component {
     let (name, source) = name.split_once(" of ").unwrap_or((name, name));
-    let is_distro_package = matches!(kind, ComponentKind::Deb | ComponentKind::Apk);
+    let source = SourcePackage { name: source.to_owned(), version: version.to_owned() };
     Component {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
-        purl: format!("pkg:{}/{name}@{version}", kind.purl_type()),
-        source: is_distro_package
-            .then(|| SourcePackage { name: source.to_owned(), version: version.to_owned() }),
-        architecture: None,
-        licenses: Vec::new(),
-        owner: None,
+        source: kind.is_os_package().then_some(source),
         evidence: vec![Evidence {
             path: "var/lib/dpkg/status".to_owned(),
+            member: None,
+            kind: EvidenceKind::Database,
+            confidence: Confidence::High,
             layer: 0,
             diff_id: "sha256:0".to_owned(),
         }],
+        ..Component::new(kind, name, version, format!("pkg:{}/{name}@{version}", kind.purl_type()))
     }
 }
 

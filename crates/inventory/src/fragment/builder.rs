@@ -1,12 +1,20 @@
 //! Building a fragment entry by entry, within the budget.
 
-use super::{Content, Entry, FRAGMENT_VERSION, Fragment, toc::TocWriter};
+use super::{Content, Entry, FRAGMENT_VERSION, Fragment, Kept, toc::TocWriter};
 use crate::limits::Limits;
-use crate::packages;
+use crate::packages::{self, Origin, Reader, Sink};
 use crate::problems::Problems;
 
 /// Largest file that is read for nothing but the chance of a hard link to it.
 const MAX_STORED_FILE: u64 = 256 << 10;
+
+/// How a file is to be read.
+pub(crate) enum Interest {
+    /// Into memory, by [`Builder::file`].
+    Whole(Reader),
+    /// Piece by piece, by [`Builder::streamed`].
+    Stream(Reader, Box<dyn Sink>),
+}
 
 /// Collects the entries of one layer or directory.
 #[derive(Debug)]
@@ -14,7 +22,8 @@ pub(crate) struct Builder<'l> {
     limits: &'l Limits,
     toc: TocWriter,
     full: bool,
-    contents: Vec<Content>,
+    origin: Origin,
+    contents: Vec<Kept>,
     captured: u64,
     packages: usize,
     buffer: Vec<u8>,
@@ -22,9 +31,10 @@ pub(crate) struct Builder<'l> {
 }
 
 impl<'l> Builder<'l> {
-    pub(crate) fn new(limits: &'l Limits) -> Self {
+    pub(crate) fn new(limits: &'l Limits, origin: Origin) -> Self {
         Self {
             limits,
+            origin,
             toc: TocWriter::new(limits.name_bytes),
             full: false,
             contents: Vec::new(),
@@ -40,54 +50,87 @@ impl<'l> Builder<'l> {
         let _ = self.push(path, entry);
     }
 
-    /// Whether a file of that path and size is to be read into [`file`](Self::file). Notes why not, when only
-    /// the budget is against it.
-    pub(crate) fn wants(&mut self, path: &str, size: u64) -> bool {
+    /// Whether and how a file of that path and size, which begins with `head`, is to be read. Notes why not, when
+    /// only the budget is against it.
+    pub(crate) fn interest(&mut self, path: &str, size: u64, head: &[u8]) -> Option<Interest> {
+        let reader = packages::reader(self.origin, path, head)?;
         let limits = self.limits;
-        if !packages::is_interesting(path) {
-            let room = limits.captured_bytes.saturating_sub(self.captured);
-            return packages::may_be_linked(path) && size <= MAX_STORED_FILE.min(room);
-        }
-        let over = if size > limits.file_bytes {
-            Some(format!("the file has {size} bytes and only files up to {} are read", limits.file_bytes))
-        } else if self.captured.saturating_add(size) > limits.captured_bytes {
-            Some(format!(
+        let left = limits.captured_bytes.saturating_sub(self.captured);
+        let room = match reader {
+            Reader::Stored(_) => {
+                return (size <= MAX_STORED_FILE.min(left)).then_some(Interest::Whole(reader));
+            }
+            Reader::Room(room) => Some(room),
+            Reader::System => None,
+        };
+        // What is known by its bytes is parsed in place and leaves little; only names can be made up cheaply.
+        let is_free = room.is_some_and(|room| room.recognises.is_some());
+        if size > limits.file_bytes {
+            if let Some(stream) = room.and_then(|room| room.stream) {
+                return Some(Interest::Stream(reader, stream(path, size)));
+            }
+            let reason =
+                format!("the file has {size} bytes and only files up to {} are read", limits.file_bytes);
+            self.problems.file(path, format!("{reason}; what it describes is missing"));
+        } else if size > left && !is_free {
+            let reason = format!(
                 "the interesting files of this layer exceed {} bytes together",
                 limits.captured_bytes
-            ))
-        } else {
-            None
-        };
-        if let Some(reason) = over {
+            );
             self.problems.file(path, format!("{reason}; what it describes is missing"));
-            return false;
+        } else {
+            return Some(Interest::Whole(reader));
         }
-        true
+        None
     }
 
-    /// Reads a wanted file through `read`, which appends its bytes, and keeps what it says. The buffer is used
-    /// again for the next file.
+    /// Reads a file of `size` bytes into memory through `read`, which appends its bytes, and keeps what it says.
+    /// The buffer is used again for the next file.
     pub(crate) fn file<E>(
         &mut self,
         path: &str,
+        reader: Reader,
+        size: u64,
         read: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
+        // Sizes come from the image, but only those within the limit for one file get here.
+        buffer.reserve_exact(usize::try_from(size.min(self.limits.file_bytes)).unwrap_or_default());
         read(&mut buffer)?;
-        self.captured = self.captured.saturating_add(buffer.len() as u64);
-        let content = packages::parse(path, &buffer, &mut self.problems);
-        self.buffer = buffer;
-        match content.and_then(|content| self.within_budget(path, content)) {
-            Some(content) if self.push(path, Entry::Kept) => self.contents.push(content),
-            Some(_) => {}
-            None => self.entry(path, Entry::File),
+        if !matches!(reader, Reader::Room(room) if room.recognises.is_some()) {
+            self.captured = self.captured.saturating_add(buffer.len() as u64);
         }
+        let kept = packages::parse(reader, path, &buffer, &mut self.problems);
+        self.buffer = buffer;
+        self.keep(path, kept);
         Ok(())
     }
 
-    fn within_budget(&mut self, path: &str, mut content: Content) -> Option<Content> {
-        if let Content::Packages(packages) = &mut content {
+    /// Reads a file piece by piece through `read`, which hands on its bytes, and keeps what it says.
+    pub(crate) fn streamed<E>(
+        &mut self,
+        path: &str,
+        reader: Reader,
+        mut sink: Box<dyn Sink>,
+        read: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
+    ) -> Result<(), E> {
+        read(&mut |bytes| sink.take(bytes))?;
+        let content = sink.finish(path, &mut self.problems);
+        self.keep(path, content.map(|content| packages::kept(reader, content)));
+        Ok(())
+    }
+
+    fn keep(&mut self, path: &str, kept: Option<Kept>) {
+        match kept.map(|kept| self.within_budget(path, kept)) {
+            Some(kept) if self.push(path, Entry::Kept) => self.contents.push(kept),
+            Some(_) => {}
+            None => self.entry(path, Entry::File),
+        }
+    }
+
+    fn within_budget(&mut self, path: &str, mut kept: Kept) -> Kept {
+        if let Content::Packages(packages) = &mut kept.content {
             let room = self.limits.packages.saturating_sub(self.packages);
             if packages.len() > room {
                 let reason =
@@ -97,7 +140,7 @@ impl<'l> Builder<'l> {
             }
             self.packages += packages.len();
         }
-        Some(content)
+        kept
     }
 
     fn push(&mut self, path: &str, entry: Entry<'_>) -> bool {

@@ -99,7 +99,15 @@ impl<R: Read> Tape<R> {
         self.pass(count, |bytes| into.extend_from_slice(bytes))
     }
 
-    fn pass(&mut self, mut count: u64, mut each: impl FnMut(&[u8])) -> Result<(), ReadError> {
+    /// The next bytes, up to `count` of them and up to one block; they are not taken. Members begin at whole
+    /// blocks and pieces end at them, so it is less only where the stream ends.
+    pub(crate) fn peek(&mut self, count: usize) -> Result<&[u8], ReadError> {
+        let waiting = self.waiting()?;
+        Ok(waiting.get(..count.min(BLOCK)).unwrap_or(waiting))
+    }
+
+    /// Hands `count` bytes to `each`, piece by piece.
+    pub(crate) fn pass(&mut self, mut count: u64, mut each: impl FnMut(&[u8])) -> Result<(), ReadError> {
         while count > 0 {
             let waiting = self.waiting()?;
             if waiting.is_empty() {

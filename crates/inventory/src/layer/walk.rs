@@ -95,6 +95,18 @@ impl<R: Read> Walk<R> {
         self.tape.read_into(data, into)
     }
 
+    /// The first bytes of the data of the current member: a block, or all when there is less.
+    pub(crate) fn head(&mut self) -> Result<&[u8], ReadError> {
+        let count = usize::try_from(self.data).unwrap_or(BLOCK).min(BLOCK);
+        self.tape.peek(count)
+    }
+
+    /// Hands the data of the current member to `each`, piece by piece.
+    pub(crate) fn stream_data(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+        let data = std::mem::take(&mut self.data);
+        self.tape.pass(data, each)
+    }
+
     /// Moves to the next member; `None` after the last.
     pub(crate) fn next(&mut self, problems: &mut Problems) -> Result<Option<Member>, ReadError> {
         let mut extensions = Extensions::default();

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
-use crate::fragment::{Content, Entry, Fragment};
+use crate::fragment::{Entry, Fragment, Kept};
 use crate::os_release;
 use crate::packages;
 use crate::path;
@@ -26,7 +26,7 @@ const MAX_STEPS: u64 = 1 << 28;
 /// A kept file and the layer it came with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct File<'f> {
-    pub(super) content: &'f Content,
+    pub(super) kept: &'f Kept,
     pub(super) layer: u32,
 }
 
@@ -58,7 +58,7 @@ impl<'f> Overlay<'f> {
         let mut contents = fragment.contents.iter();
         let mut reader = fragment.toc.reader();
         while let Some((name, entry)) = reader.next() {
-            let content = if entry == Entry::Kept { contents.next() } else { None };
+            let kept = if entry == Entry::Kept { contents.next() } else { None };
             let Some(place) = self.place(name, entry) else {
                 note(
                     name,
@@ -71,8 +71,8 @@ impl<'f> Overlay<'f> {
                 Entry::File => self.remove(&place),
                 Entry::Kept => {
                     self.remove(&place);
-                    if let Some(content) = content {
-                        self.put(place, File { content, layer });
+                    if let Some(kept) = kept {
+                        self.put(place, File { kept, layer });
                     }
                 }
                 Entry::Symlink(target) => {
@@ -206,10 +206,8 @@ impl<'f> Overlay<'f> {
             return true;
         }
         let Some(file) = file else { return false };
-        let fits = match file.content {
-            Content::Text(_) => os_release::claims(place),
-            content => packages::describing(place, content).is_some(),
-        };
+        let names_system = file.kept.room.is_empty() && os_release::claims(place);
+        let fits = names_system || packages::describing(place, file.kept).is_some();
         // Kept under any name: the next link may lead from there to a telling one.
         self.put(place.to_owned(), File { layer, ..file });
         fits

@@ -1,19 +1,17 @@
 //! Alpine packages: the `installed` database of apk, paragraphs of one-letter fields (apk-installed-db(5)).
 
-use super::{Room, distro_qualifier, is_evidence, lines, text};
+use super::{Room, is_evidence, lines, text};
 use crate::fragment::{Content, Package};
-use crate::model::{ComponentKind, Distro, SourcePackage};
+use crate::model::{ComponentKind, EvidenceKind, SourcePackage};
 use crate::path;
 use crate::problems::Problems;
-use crate::purl;
 
 pub(crate) const ROOM: Room = Room {
-    kind: ComponentKind::Apk,
+    name: "apk",
     homes: &["lib/apk/db", "usr/lib/apk/db", "var/lib/apk/db"],
     claims,
-    may_be_linked: |_, _| false,
     parse,
-    purl: package_url,
+    ..Room::EMPTY
 };
 
 fn claims(directory: &str, name: &str) -> bool {
@@ -84,24 +82,14 @@ fn finish(file: &str, paragraph: Paragraph, problems: &mut Problems) -> Option<P
         return None;
     }
     let origin = if paragraph.origin.is_empty() { paragraph.name.clone() } else { paragraph.origin };
+    let source = SourcePackage { name: origin, version: paragraph.version.clone() };
     Some(Package {
-        kind: ComponentKind::Apk,
-        source: Some(SourcePackage { name: origin, version: paragraph.version.clone() }),
-        name: paragraph.name,
-        version: paragraph.version,
+        source: Some(source),
         architecture: paragraph.architecture,
         licenses: paragraph.licenses,
         owns: paragraph.owns,
+        ..Package::new(ComponentKind::Apk, paragraph.name, paragraph.version, EvidenceKind::Database)
     })
-}
-
-fn package_url(package: &Package, distro: Option<&Distro>) -> String {
-    let namespace = distro.map_or("alpine", |distro| distro.id.as_str());
-    let qualifiers = [
-        ("arch", package.architecture.as_deref().unwrap_or_default()),
-        ("distro", &distro_qualifier(distro)),
-    ];
-    purl::write("apk", Some(namespace), &package.name, &package.version, &qualifiers)
 }
 
 #[cfg(test)]

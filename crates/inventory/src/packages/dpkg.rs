@@ -1,21 +1,13 @@
 //! Debian packages: the `status` file of dpkg, the `status.d` directory of distroless images, and the file
 //! lists beside them (deb-control(5), dpkg(1)).
 
-use super::{Room, distro_qualifier, is_evidence, lines, text};
+use super::{Room, is_evidence, lines, text};
 use crate::fragment::{Content, Package};
-use crate::model::{ComponentKind, Distro, SourcePackage};
+use crate::model::{ComponentKind, EvidenceKind, SourcePackage};
 use crate::path;
 use crate::problems::Problems;
-use crate::purl;
 
-pub(crate) const ROOM: Room = Room {
-    kind: ComponentKind::Deb,
-    homes: &["var/lib/dpkg"],
-    claims,
-    may_be_linked: |_, _| false,
-    parse,
-    purl: package_url,
-};
+pub(crate) const ROOM: Room = Room { name: "dpkg", homes: &["var/lib/dpkg"], claims, parse, ..Room::EMPTY };
 
 /// Fields of names and versions longer than this are not what dpkg would have written.
 const MAX_FIELD: usize = 4096;
@@ -144,13 +136,9 @@ fn finish(file: &str, paragraph: &Paragraph<'_>, problems: &mut Problems) -> Opt
         return None;
     };
     Some(Package {
-        kind: ComponentKind::Deb,
         source: Some(source(paragraph.source, &name, &version)),
         architecture: paragraph.architecture.map(text),
-        licenses: Vec::new(),
-        owns: Vec::new(),
-        name,
-        version,
+        ..Package::new(ComponentKind::Deb, name, version, EvidenceKind::Database)
     })
 }
 
@@ -168,15 +156,6 @@ fn source(field: Option<&[u8]>, name: &str, version: &str) -> SourcePackage {
     let or =
         |value: &str, default: &str| if value.is_empty() { default.to_owned() } else { value.to_owned() };
     SourcePackage { name: or(source.trim(), name), version: or(source_version, version) }
-}
-
-fn package_url(package: &Package, distro: Option<&Distro>) -> String {
-    let namespace = distro.map_or("debian", |distro| distro.id.as_str());
-    let qualifiers = [
-        ("arch", package.architecture.as_deref().unwrap_or_default()),
-        ("distro", &distro_qualifier(distro)),
-    ];
-    purl::write("deb", Some(namespace), &package.name, &package.version, &qualifiers)
 }
 
 #[cfg(test)]

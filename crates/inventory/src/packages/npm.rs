@@ -11,13 +11,11 @@ use serde_json::value::RawValue;
 
 use super::Room;
 use crate::fragment::{Content, Package};
-use crate::model::{ComponentKind, Distro};
+use crate::model::{ComponentKind, EvidenceKind};
 use crate::path;
 use crate::problems::Problems;
-use crate::purl;
 
-pub(crate) const ROOM: Room =
-    Room { kind: ComponentKind::Npm, homes: &[], claims, may_be_linked, parse, purl: package_url };
+pub(crate) const ROOM: Room = Room { name: "npm", may_be_linked, claims, parse, ..Room::EMPTY };
 
 /// npm's own limit for names; versions follow suit.
 const MAX_NAME: usize = 214;
@@ -62,13 +60,8 @@ fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
         return None;
     }
     Some(Content::Packages(vec![Package {
-        kind: ComponentKind::Npm,
-        name,
-        version,
-        source: None,
-        architecture: None,
         licenses: licenses(manifest.license, manifest.licenses),
-        owns: Vec::new(),
+        ..Package::new(ComponentKind::Npm, name, version, EvidenceKind::Metadata)
     }]))
 }
 
@@ -153,13 +146,6 @@ fn licenses(license: Option<&RawValue>, licenses: Option<&RawValue>) -> Vec<Stri
     names.retain(|name| !name.trim().is_empty());
     names.truncate(16);
     names
-}
-
-fn package_url(package: &Package, _: Option<&Distro>) -> String {
-    match package.name.split_once('/') {
-        Some((scope, name)) => purl::write("npm", Some(scope), name, &package.version, &[]),
-        None => purl::write("npm", None, &package.name, &package.version, &[]),
-    }
 }
 
 #[cfg(test)]

@@ -3,19 +3,11 @@
 
 use super::{Room, lines, text};
 use crate::fragment::{Content, Package};
-use crate::model::{ComponentKind, Distro};
+use crate::model::{ComponentKind, EvidenceKind};
 use crate::path;
 use crate::problems::Problems;
-use crate::purl;
 
-pub(crate) const ROOM: Room = Room {
-    kind: ComponentKind::Pypi,
-    homes: &[],
-    claims,
-    may_be_linked: |_, _| false,
-    parse,
-    purl: package_url,
-};
+pub(crate) const ROOM: Room = Room { name: "python", claims, parse, ..Room::EMPTY };
 
 /// Longest name, version or licence that is kept; some put the whole text of the licence into that field.
 const MAX_VALUE: usize = 256;
@@ -56,13 +48,8 @@ fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
     }
     let stated = expression.or(license.filter(|license| license != "UNKNOWN"));
     Some(Content::Packages(vec![Package {
-        kind: ComponentKind::Pypi,
-        name,
-        version,
-        source: None,
-        architecture: None,
         licenses: stated.map_or(classified, |license| vec![license]),
-        owns: Vec::new(),
+        ..Package::new(ComponentKind::Pypi, name, version, EvidenceKind::Metadata)
     }]))
 }
 
@@ -86,10 +73,6 @@ fn normalise(name: &str) -> String {
         }
     }
     normal
-}
-
-fn package_url(package: &Package, _: Option<&Distro>) -> String {
-    purl::write("pypi", None, &package.name, &package.version, &[])
 }
 
 #[cfg(test)]

@@ -62,12 +62,19 @@ impl Subject {
     /// A component of an inventory.
     #[must_use]
     pub fn of(inventory: &Inventory, component: &Component) -> Self {
-        let owner = component
-            .owner
-            .as_ref()
-            .and_then(|purl| inventory.components.iter().find(|candidate| candidate.purl == *purl));
-        let bare = |component: &Component| Component { evidence: Vec::new(), ..component.clone() };
-        Self { distro: inventory.distro.clone(), component: bare(component), owner: owner.map(bare) }
+        let owner = component.owner.as_ref().and_then(|purl| {
+            let same_root = |candidate: &&Component| candidate.root == component.root;
+            inventory.components.iter().filter(same_root).find(|candidate| candidate.purl == *purl)
+        });
+        // Where it lies and what it touches differ between images and change no verdict.
+        let bare = |component: &Component| Component {
+            evidence: Vec::new(),
+            relations: Vec::new(),
+            root: None,
+            ..component.clone()
+        };
+        let distro = inventory.distro_of(component).cloned();
+        Self { distro, component: bare(component), owner: owner.map(bare) }
     }
 
     /// Identity and text, as the columns of the component's row.
