@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_platform"),
     migration!(4, "0004_access"),
     migration!(5, "0005_webhooks"),
+    migration!(6, "0006_known_repositories"),
 ];
 
 const CREATE_VERSIONS: &str =

@@ -44,7 +44,7 @@ pub use metadata::{ChangeableAttributes, ManifestDetails};
 pub use options::{Anonymous, Challenge, Clock, Options};
 pub use registry::Registry;
 pub use repository::Repository;
-pub use server::{ClientAddress, ServeOptions, serve};
+pub use server::{ClientAddress, Names, ServeOptions, serve};
 pub use tls::Tls;
 pub use webhooks::{Webhook, WebhookFormat};
 

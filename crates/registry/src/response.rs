@@ -83,6 +83,11 @@ impl ApiError {
     }
 
     #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
         self.code
     }
@@ -128,6 +133,7 @@ impl ApiError {
     }
 
     pub(crate) fn manifest_unknown(name: &RepositoryName, reference: &str) -> Self {
+        let reference = shortened(reference);
         let message = format!("manifest {reference} is not in repository \"{name}\"");
         Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message)
             .detail(json!({ "name": name.as_str(), "reference": reference }))

@@ -32,6 +32,8 @@ pub(crate) enum Route {
 pub(crate) enum Target {
     Tag(TagName),
     Digest(Digest),
+    /// What can be neither, as it was asked for: nothing has such a name.
+    Impossible(String),
 }
 
 impl Target {
@@ -40,6 +42,7 @@ impl Target {
         match self {
             Self::Tag(tag) => tag.as_str(),
             Self::Digest(digest) => digest.as_str(),
+            Self::Impossible(text) => text,
         }
     }
 }
@@ -67,7 +70,7 @@ impl Route {
         }
         let Some((name, kind)) = rest.rsplit_once('/') else { return Ok(None) };
         let route = match kind {
-            "manifests" => Self::Manifest(repository(name)?, target(last)?),
+            "manifests" => Self::Manifest(repository(name)?, target(last)),
             "blobs" => Self::Blob(repository(name)?, digest(last)?),
             "referrers" => Self::Referrers(repository(name)?, digest(last)?),
             _ => return Ok(None),
@@ -83,9 +86,11 @@ pub(crate) fn repository(text: &str) -> Result<RepositoryName, ApiError> {
 
 /// A digest from a path or a query.
 pub(crate) fn digest(text: &str) -> Result<Digest, ApiError> {
-    text.parse().map_err(|_| {
-        ApiError::digest_invalid(format!("\"{}\" is not a digest of a known algorithm", shortened(text)))
-    })
+    text.parse().map_err(|_| invalid_digest(text))
+}
+
+fn invalid_digest(text: &str) -> ApiError {
+    ApiError::digest_invalid(format!("\"{}\" is not a digest of a known algorithm", shortened(text)))
 }
 
 /// A tag from a path or a query.
@@ -93,8 +98,16 @@ pub(crate) fn tag(text: &str) -> Result<TagName, ApiError> {
     text.parse().map_err(|_| ApiError::tag_invalid(text))
 }
 
-fn target(text: &str) -> Result<Target, ApiError> {
-    if text.contains(':') { digest(text).map(Target::Digest) } else { tag(text).map(Target::Tag) }
+fn target(text: &str) -> Target {
+    text.parse()
+        .map(Target::Digest)
+        .or_else(|_| text.parse().map(Target::Tag))
+        .unwrap_or_else(|_| Target::Impossible(text.to_owned()))
+}
+
+/// What is wrong with a target that is impossible, for somebody who wants to put something there.
+pub(crate) fn impossible(text: &str) -> ApiError {
+    if text.contains(':') { invalid_digest(text) } else { ApiError::tag_invalid(text) }
 }
 
 /// Decodes `%3A` and the like; what is not a valid escape stays as it is, and is refused later.
@@ -158,15 +171,25 @@ mod tests {
     }
 
     #[test]
+    fn manifests_may_be_asked_for_under_any_name() {
+        for text in ["sha256:baddigeststring", ".b", "\0"] {
+            let route = parse(&format!("a/manifests/{text}"));
+            assert_eq!(
+                route,
+                Some(Route::Manifest("a".parse().expect("a name"), Target::Impossible(text.to_owned())))
+            );
+        }
+        assert_eq!(impossible("sha256:baddigeststring").code(), "DIGEST_INVALID");
+        assert_eq!(impossible(".b").code(), "MANIFEST_INVALID");
+    }
+
+    #[test]
     fn what_is_no_name_tag_or_digest_is_refused_with_its_code() {
         let code = |path: &str| Route::parse(path).expect_err(path).code();
         assert_eq!(code("A/tags/list"), "NAME_INVALID");
         assert_eq!(code("../tags/list"), "NAME_INVALID");
         assert_eq!(code("/tags/list"), "NAME_INVALID");
         assert_eq!(code("a/blobs/sha256:bad"), "DIGEST_INVALID");
-        assert_eq!(code("a/manifests/sha256:baddigeststring"), "DIGEST_INVALID");
-        assert_eq!(code("a/manifests/.b"), "MANIFEST_INVALID");
-        assert_eq!(code("a/manifests/%00"), "MANIFEST_INVALID");
         assert_eq!(code("a%2/tags/list"), "NAME_INVALID");
     }
 }

@@ -1,5 +1,6 @@
 //! Runs a router on a listener: connections, TLS, time limits, graceful shutdown.
 
+mod names;
 mod progress;
 
 use std::convert::Infallible;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+pub use self::names::Names;
 use self::progress::{Activity, AnswerBody, PatientBody, PatientStream};
 use crate::response::ApiError;
 use crate::tls::Tls;
@@ -35,6 +37,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct ServeOptions {
     /// Speak TLS.
     pub tls: Option<Tls>,
+    /// The names that requests have to come under; any name will do without.
+    pub names: Option<Names>,
     /// Most connections at one time; more wait to be accepted.
     pub connections: usize,
     /// How long a client may take for the TLS handshake, and for the head of a request, the first one and each that
@@ -50,6 +54,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             tls: None,
+            names: None,
             connections: 4096,
             header_patience: Duration::from_secs(60),
             stall_patience: Duration::from_secs(60),
@@ -113,6 +118,7 @@ struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
+    names: Option<Names>,
     header_patience: Duration,
     stall_patience: Duration,
     /// No request is begun any more.
@@ -132,12 +138,17 @@ struct Client {
 impl Server {
     fn new(router: Router, options: &ServeOptions) -> Self {
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_patience);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.header_patience)
+            .title_case_headers(true);
         builder.http2().timer(TokioTimer::new()).adaptive_window(true).max_concurrent_streams(128);
         Self {
             router,
             builder,
             tls: options.tls.clone().map(|tls| tls.0),
+            names: options.names.clone(),
             header_patience: options.header_patience,
             stall_patience: options.stall_patience,
             stopping: CancellationToken::new(),
@@ -223,6 +234,11 @@ impl Server {
             && let Ok(host) = HeaderValue::from_str(authority.as_str())
         {
             request.headers_mut().entry(header::HOST).or_insert(host);
+        }
+        let own =
+            self.names.as_ref().map_or(Ok(()), |names| names.check(request.method(), request.headers()));
+        if let Err(error) = own {
+            return error.into_response();
         }
         // Over our own TLS we know how the client came; otherwise a proxy in front of us knows better.
         if let Some(protocol) = client.protocol {

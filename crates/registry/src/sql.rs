@@ -8,7 +8,7 @@ tidewaiter_db::statements! {
     REPOSITORY = "SELECT id FROM registry_repositories WHERE name = $1";
     // A repository begins again with its first manifest.
     BEGIN_REPOSITORY = "
-        UPDATE registry_repositories SET created_at = $2 WHERE id = $1
+        UPDATE registry_repositories SET created_at = $2, had_manifests = 1 WHERE id = $1
         AND NOT EXISTS (SELECT 1 FROM registry_manifests WHERE repository_id = $1)";
     TOUCH_REPOSITORY = "UPDATE registry_repositories SET updated_at = $2 WHERE id = $1";
     // Repositories that hold nothing but blobs are not shown.
@@ -118,8 +118,7 @@ tidewaiter_db::statements! {
     TAGS = "
         SELECT t.name FROM registry_repositories AS r
         LEFT JOIN registry_tags AS t ON t.repository_id = r.id AND t.name > $2
-        WHERE r.name = $1 AND EXISTS (SELECT 1 FROM registry_manifests AS m WHERE m.repository_id = r.id)
-        ORDER BY t.name LIMIT $3";
+        WHERE r.name = $1 AND r.had_manifests = 1 ORDER BY t.name LIMIT $3";
 
     // The outbox.
     INSERT_EVENT = "

@@ -408,6 +408,39 @@ fn servers_open_as_many_files_as_they_may() {
     assert_eq!(words[0], words[1], "{line}");
 }
 
+/// Sends one request as it stands and returns the whole answer.
+fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.write_all(request.as_bytes()).expect("sends");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// A page that lets its name point at this machine, or posts to it from elsewhere, gets nowhere.
+#[test]
+fn pages_of_others_do_not_reach_a_registry_without_accounts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let up = Up::start(directory.path(), &["--allow-host", "registry.test"]);
+    for address in [up.registry, up.web] {
+        let status = |method: &str, headers: &str| {
+            let answer =
+                ask(address, &format!("{method} /v2/ HTTP/1.1\r\n{headers}Connection: close\r\n\r\n"));
+            answer.get(9..12).unwrap_or_default().to_owned()
+        };
+        assert_eq!(status("GET", "Host: evil.test\r\n"), "421");
+        assert_eq!(status("POST", "Host: localhost\r\nOrigin: http://evil.test\r\n"), "403");
+        for host in ["localhost", "127.0.0.1:1", "registry.test:5000"] {
+            assert_ne!(status("GET", &format!("Host: {host}\r\n")), "421");
+        }
+    }
+    let with_accounts = Registry::start(&["--anonymous", "pull"]);
+    let answer = ask(with_accounts.address, "GET /v2/ HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer}");
+    // Scripts grep for the usual capitals.
+    assert!(answer.contains("\r\nDocker-Distribution-Api-Version: registry/2.0\r\n"), "{answer}");
+}
+
 /// The first signal lets requests end, the second ends them.
 #[test]
 fn whoever_asks_twice_does_not_wait() {

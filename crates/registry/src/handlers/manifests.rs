@@ -33,6 +33,8 @@ pub(super) async fn get(call: &Call, name: &RepositoryName, target: &Target) -> 
     let reference = match target {
         Target::Digest(digest) => Ok(digest),
         Target::Tag(tag) => Err(tag),
+        Target::Impossible(text) if text.contains(':') => return Err(route::impossible(text)),
+        Target::Impossible(_) => return Err(unknown()),
     };
     let record = call.shared.metadata.manifest(name, reference).await?.ok_or_else(unknown)?;
     let mut response = if is_known(call, &record.digest) {
@@ -104,6 +106,7 @@ pub(super) async fn delete(call: &Call, name: &RepositoryName, target: Target) -
             let cascade = shared.options.cascades();
             shared.with_kept_room(|| shared.metadata.delete(name, digest, cascade, origin, now)).await? > 0
         }
+        Target::Impossible(text) => return Err(route::impossible(text)),
     };
     if found {
         Ok(empty(StatusCode::ACCEPTED))
@@ -114,10 +117,11 @@ pub(super) async fn delete(call: &Call, name: &RepositoryName, target: Target) -
 
 /// The tag in the path, or those in the query of a push by digest.
 fn requested_tags(call: &Call, target: &Target) -> Result<Vec<TagName>, ApiError> {
-    let Target::Digest(_) = target else {
-        let Target::Tag(tag) = target else { return Ok(Vec::new()) };
-        return Ok(vec![tag.clone()]);
-    };
+    match target {
+        Target::Tag(tag) => return Ok(vec![tag.clone()]),
+        Target::Impossible(text) => return Err(route::impossible(text)),
+        Target::Digest(_) => {}
+    }
     let mut tags = Vec::new();
     for text in call.query_all("tag") {
         let tag = route::tag(text)?;
@@ -164,7 +168,7 @@ fn parse(call: &Call, target: &Target, bytes: Bytes) -> Result<Manifest, ApiErro
     }
     let algorithm = match target {
         Target::Digest(digest) => digest.algorithm(),
-        Target::Tag(_) => Algorithm::Sha256,
+        Target::Tag(_) | Target::Impossible(_) => Algorithm::Sha256,
     };
     let manifest = Manifest::parse_with(algorithm, bytes, content_type).map_err(|error| match &error {
         InvalidManifest::Json { source, .. } => invalid(format!("{error}: {source}")),

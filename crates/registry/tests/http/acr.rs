@@ -164,7 +164,7 @@ async fn what_cannot_be_answered_is_told_in_the_registrys_own_form() {
         (Method::GET, "/oauth2/exchange", 405, "UNSUPPORTED"),
         (Method::PATCH, "/acr/v1/app", 405, "UNSUPPORTED"),
         (Method::GET, "/acr/v1/app/_tags?digest=x", 400, "DIGEST_INVALID"),
-        (Method::GET, &format!("/v2/app/manifests/{long}"), 400, "MANIFEST_INVALID"),
+        (Method::GET, &format!("/v2/app/manifests/{long}"), 404, "MANIFEST_UNKNOWN"),
         (Method::GET, &format!("/v2/{long}/tags/list"), 400, "NAME_INVALID"),
     ] {
         let answer = server.request(method, path).send().await.expect("an answer");

@@ -434,7 +434,15 @@ async fn manifests_of_every_kind_by_tag_and_by_digest() {
         }
     }
     let list = server.get(&format!("/v2/{REPOSITORY}/tags/list")).await;
-    assert_eq!(code(list).await, "NAME_UNKNOWN", "the repository ceases with its last manifest");
+    assert_eq!(list.status(), StatusCode::OK, "the conformance program asks for an empty list");
+    let list: Value = list.json().await.expect("JSON");
+    assert_eq!(list, json!({"name": REPOSITORY, "tags": []}));
+    let catalog: Value = server.get("/v2/_catalog").await.json().await.expect("JSON");
+    assert_eq!(catalog["repositories"], json!([]), "the repository ceases with its last manifest");
+    assert_eq!(code(server.get(&format!("/acr/v1/{REPOSITORY}")).await).await, "NAME_UNKNOWN");
+    let impossible = format!("/v2/{REPOSITORY}/manifests/.INVALID_MANIFEST_NAME");
+    assert_eq!(server.get(&impossible).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(server.head(&impossible).await.status(), StatusCode::NOT_FOUND);
 }
 
 /// Many clients take no answer with more than a hundred headers.

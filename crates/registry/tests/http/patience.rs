@@ -50,7 +50,7 @@ async fn bodies_that_do_not_come_end_with_408() {
             let mut stream = connect(&address, format!("{head} HTTP/1.1\r\nHost: x\r\n{framing}").as_bytes()).await;
             let answer = rest(&mut stream).await;
             assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{head}: {answer}");
-            assert!(answer.contains("connection: close\r\n"), "{head}: {answer}");
+            assert!(answer.contains("Connection: close\r\n"), "{head}: {answer}");
             assert!(answer.contains(r#""code":"TIMEOUT""#), "{head}: {answer}");
         }
     }
@@ -131,6 +131,6 @@ async fn connections_are_kept_after_bodies_in_chunks() {
         let size = stream.read(&mut answer).await.expect("an answer");
         let answer = String::from_utf8_lossy(&answer[..size]);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
-        assert!(!answer.contains("connection: close"), "{answer}");
+        assert!(!answer.contains("Connection: close"), "{answer}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use tidewaiter_oci::RepositoryName;
-use tidewaiter_registry::{Clock, Options, Registry, ServeOptions};
+use tidewaiter_registry::{Anonymous, Clock, Options, Registry, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -82,14 +82,16 @@ pub(crate) async fn run(command: Command, ui: Ui) -> Result<()> {
 
 async fn run_serve(args: ServeArgs, ui: Ui) -> Result<()> {
     let options = args.behaviour.apply(Options::new(Clock::new(environment::now)))?;
-    let serving = ServeOptions { tls: args.tls.load()?, ..ServeOptions::default() };
+    let mut serving = ServeOptions { tls: args.tls.load()?, ..ServeOptions::default() };
     let directory = DataDirectory::open(&args.data)?;
     raise_file_limit();
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let listener = listen(args.listen, "--listen").await?;
     let address = listener.local_addr()?;
+    let names = args.access.names(address);
     let options = args.access.apply(address, options);
+    serving.names = names.filter(|_| options.anonymous == Anonymous::Everything);
     let (anonymous, needs_tokens) = (options.anonymous, registry_access::needs_tokens(&options));
     let (db, registry) = args.stores.open(directory.path(), options).await?;
     ui.line(format_args!("Registry  {address}{}", if serving.tls.is_some() { ", with TLS" } else { "" }));

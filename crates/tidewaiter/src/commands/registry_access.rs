@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tidewaiter_registry::{Anonymous, Challenge, Options};
+use tidewaiter_registry::{Anonymous, Challenge, Names, Options};
 use url::Url;
 
 /// Access to the registry.
@@ -24,6 +24,10 @@ pub(crate) struct AccessArgs {
     /// URL that clients reach the registry by, when a proxy in front changes it
     #[arg(long, value_name = "URL")]
     external_url: Option<Url>,
+    /// Another name that requests may come under, beside localhost and --external-url, while the server listens on a
+    /// loopback address without accounts; give it once per name
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,6 +49,14 @@ enum ChallengeWord {
 }
 
 impl AccessArgs {
+    /// The names that a server on this address answers to, when only people of this machine reach it: their browsers
+    /// do as well, with pages of others in them.
+    pub(crate) fn names(&self, address: SocketAddr) -> Option<Names> {
+        let external = self.external_url.as_ref().and_then(Url::host_str).map(str::to_owned);
+        let all = self.allow_host.iter().cloned().chain(external).chain([address.ip().to_string()]);
+        address.ip().is_loopback().then(|| Names::and(all))
+    }
+
     /// The same options with these settings for a registry at this address. One that others can reach is closed
     /// unless it is opened in so many words.
     pub(crate) fn apply(self, address: SocketAddr, options: Options) -> Options {

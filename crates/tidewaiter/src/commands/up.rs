@@ -11,7 +11,7 @@ use tidewaiter_platform::advisories::Advisories;
 use tidewaiter_platform::clock::Clock;
 use tidewaiter_platform::objects::Objects;
 use tidewaiter_platform::{Platform, pipeline};
-use tidewaiter_registry::{Options, Registry, ServeOptions};
+use tidewaiter_registry::{Anonymous, Options, Registry, ServeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +74,11 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
     let registry_listener = listen(args.registry_listen, "--registry-listen").await?;
     let (token, token_is_new) = OwnerToken::load_or_create(directory.path())?;
     let registry_address = registry_listener.local_addr()?;
+    let of_pages = ServeOptions { names: args.access.names(web_listener.local_addr()?), ..serving.clone() };
+    let names = args.access.names(registry_address);
     let options = args.access.apply(registry_address, options);
+    let names = names.filter(|_| options.anonymous == Anonymous::Everything);
+    let of_registry = ServeOptions { names, ..serving };
     let clock = options.clock.clone();
     let stores = args.stores.open(directory.path(), options).await?;
     let platform = Arc::new(assemble(stores, &directory, &token, registry_address, clock)?);
@@ -82,11 +86,11 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
         demo::build_advisories(&directory)?;
     }
     platform.advisories.refresh().await;
-    let scheme = if serving.tls.is_some() { "https" } else { "http" };
+    let scheme = if of_pages.tls.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", web_listener.local_addr()?);
     greet(ui, &platform, &directory, &address, token_is_new.then_some(&token)).await?;
     let pushing = args.demo.then(|| tokio::spawn(demo::push(platform.registry_address.clone())));
-    let ended = serve(platform, web_listener, registry_listener, &serving, stop).await;
+    let ended = serve(platform, (web_listener, &of_pages), (registry_listener, &of_registry), stop).await;
     if let Some(pushing) = pushing {
         pushing.abort();
     }
@@ -153,15 +157,14 @@ async fn greet(
 
 async fn serve(
     platform: Arc<Platform>,
-    web: TcpListener,
-    registry_listener: TcpListener,
-    options: &ServeOptions,
+    (web, of_pages): (TcpListener, &ServeOptions),
+    (registry_listener, of_registry): (TcpListener, &ServeOptions),
     stop: CancellationToken,
 ) -> Result<()> {
     let pages = tidewaiter_web::router(Arc::clone(&platform));
-    let pages = tidewaiter_registry::serve(web, pages, options, stop.cancelled());
+    let pages = tidewaiter_registry::serve(web, pages, of_pages, stop.cancelled());
     let registry = async {
-        let ended = registry::serve(&platform.registry, registry_listener, options, stop.clone()).await;
+        let ended = registry::serve(&platform.registry, registry_listener, of_registry, stop.clone()).await;
         // Without its registry the platform is not up.
         stop.cancel();
         ended
