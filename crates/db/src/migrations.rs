@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_access"),
     migration!(5, "0005_webhooks"),
     migration!(6, "0006_known_repositories"),
+    migration!(7, "0007_artifacts"),
 ];
 
 const CREATE_VERSIONS: &str =

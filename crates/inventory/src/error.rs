@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The bytes of the layer are not a whole, well-formed archive.
-    #[error("layer {digest} is damaged: {format} stream, byte {offset}: {reason}; push the image again")]
+    #[error(
+        "layer {digest} is damaged: {format} stream, byte {offset}: {reason}; the image was stored like this and has to be built anew"
+    )]
     CorruptLayer {
         /// Digest of the layer as stored.
         digest: String,

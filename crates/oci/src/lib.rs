@@ -18,6 +18,7 @@ pub mod digest;
 pub mod error;
 pub mod graph;
 mod json;
+pub mod kind;
 pub mod layout;
 mod links;
 pub mod manifest;

@@ -47,6 +47,16 @@ pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | DOCKER_MANIFEST_LIST)
 }
 
+/// The type names a layer of an image: a tar, however it is compressed and whoever may hold it.
+#[must_use]
+pub fn is_layer(media_type: &str) -> bool {
+    let kind = media_type.split('+').next().unwrap_or_default();
+    kind == OCI_LAYER
+        || kind == "application/vnd.oci.image.layer.nondistributable.v1.tar"
+        || matches!(media_type, DOCKER_LAYER | DOCKER_LAYER_GZIP | DOCKER_FOREIGN_LAYER)
+        || media_type == "application/vnd.docker.image.rootfs.diff.tar.zstd"
+}
+
 /// The type names a layer that a registry need not hold (the "non-distributable" and "foreign" types).
 #[must_use]
 pub fn is_nondistributable(media_type: &str) -> bool {

@@ -9,7 +9,8 @@ use tidewaiter_inventory::{
     FRAGMENT_VERSION, Fragment, Inventory, LayerSource, Limits, ManifestFacts, layer, merge,
 };
 use tidewaiter_oci::content::{Fetch, fetch_all};
-use tidewaiter_oci::{Descriptor, ImageManifest, Manifest, View, media_type};
+use tidewaiter_oci::kind::{Kind, classify};
+use tidewaiter_oci::{Descriptor, ImageManifest, Manifest, View};
 use tokio_util::io::SyncIoBridge;
 
 use crate::error::{Error, Result};
@@ -65,22 +66,13 @@ fn fragment_key(layer: &Descriptor) -> String {
 /// The manifest as that of an image with layers, or why it is none.
 pub fn as_image(manifest: &Manifest) -> Result<&ImageManifest> {
     let other = |reason: String| Error::NotAnImage { what: manifest.digest().to_string(), reason };
-    match &manifest.view {
-        View::Image(image) if is_image_config(&image.config.media_type) => Ok(image),
-        View::Image(_) => {
-            Err(other(format!("it is an artifact of type {}", manifest.artifact_type().unwrap_or("unknown"))))
+    match (classify(manifest), &manifest.view) {
+        (Kind::Image, View::Image(image)) => Ok(image),
+        (Kind::Artifact(kind), _) => {
+            Err(other(format!("it is no image but a {} of type {}", kind.role.as_str(), kind.artifact_type)))
         }
-        View::Index(_) => Err(other("it is an index of images; choose one by its platform".to_owned())),
-        View::Artifact(artifact) => {
-            Err(other(format!("it is an artifact of type {}", artifact.artifact_type)))
-        }
+        _ => Err(other("it is an index of images; choose one by its platform".to_owned())),
     }
-}
-
-/// The type is that of an image's configuration.
-#[must_use]
-pub fn is_image_config(config: &str) -> bool {
-    matches!(config, media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
 }
 
 /// Reads an image: its configuration, and each layer that `fragments` does not know yet.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tidewaiter_advisory::{Severity, match_inventory};
-use tidewaiter_db::{Row, args};
+use tidewaiter_db::{Row, Statement, args};
 use tidewaiter_inventory::{Evidence, Inventory, Problem};
 use tidewaiter_oci::Digest;
 
@@ -83,6 +83,53 @@ pub struct ImageSummary {
     pub unjudged: i64,
     /// What is wrong with it, counted.
     pub findings: SeverityCounts,
+    /// Digests of the indexes that list it, the one pushed last first.
+    pub indexes: Vec<String>,
+    /// What speaks of it: signatures, attestations, SBOMs.
+    pub artifacts: Vec<ArtifactSummary>,
+}
+
+/// Something that is kept beside images.
+#[derive(Debug, Clone)]
+pub struct ArtifactSummary {
+    /// Digest of its manifest.
+    pub digest: String,
+    /// Names it can be pulled by.
+    pub names: Vec<String>,
+    /// Its type.
+    pub artifact_type: String,
+    /// What people call it, for example `signature`.
+    pub role: String,
+    /// What it states, when it is an attestation: `provenance`, `SBOM` and so on.
+    pub states: Vec<String>,
+    /// Size of its content, in bytes.
+    pub size: i64,
+    /// When it was pushed last.
+    pub pushed_at: Micros,
+    /// Digests of the manifests it speaks of.
+    pub subjects: Vec<String>,
+}
+
+/// An index in which nothing can be analysed.
+#[derive(Debug, Clone)]
+pub struct EmptyIndex {
+    /// Its digest.
+    pub digest: String,
+    /// Names it can be pulled by.
+    pub names: Vec<String>,
+    /// When it was pushed last.
+    pub pushed_at: Micros,
+}
+
+/// Everything that repositories hold.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The images, the one pushed last first.
+    pub images: Vec<ImageSummary>,
+    /// The artifacts, the one pushed last first.
+    pub artifacts: Vec<ArtifactSummary>,
+    /// Indexes without an image.
+    pub empty_indexes: Vec<EmptyIndex>,
 }
 
 /// Everything about one image.
@@ -104,8 +151,8 @@ pub(crate) fn inventory_key(digest: &Digest) -> String {
 }
 
 impl Platform {
-    /// All images, the one pushed last first.
-    pub async fn images(&self) -> Result<Vec<ImageSummary>> {
+    /// All images, and what else is kept with them or by itself.
+    pub async fn listing(&self) -> Result<Listing> {
         let mut images = self
             .db
             .fetch_all(sql::LIST, args![])
@@ -115,11 +162,49 @@ impl Platform {
             .collect::<Result<Vec<_>>>()?;
         let names = self.names().await?;
         let counts = self.counts().await?;
+        let artifacts = self.artifacts(&names).await?;
+        let mut indexes = self.pairs(sql::INDEXES).await?;
         for image in &mut images {
             image.names = names.get(&image.digest).cloned().unwrap_or_default();
             image.findings = counts.get(&image.digest).cloned().unwrap_or_default();
+            image.indexes = indexes.remove(&image.digest).unwrap_or_default();
+            image.artifacts = speaking_of(&artifacts, &image.digest);
         }
-        Ok(images)
+        let mut empty_indexes = Vec::new();
+        for row in self.db.fetch_all(sql::EMPTY_INDEXES, args![]).await? {
+            let digest = row.text(0)?;
+            let names = names.get(&digest).cloned().unwrap_or_default();
+            empty_indexes.push(EmptyIndex { digest, names, pushed_at: row.i64(1)? });
+        }
+        Ok(Listing { images, artifacts, empty_indexes })
+    }
+
+    async fn artifacts(&self, names: &BTreeMap<String, Vec<String>>) -> Result<Vec<ArtifactSummary>> {
+        let mut subjects = self.pairs(sql::SUBJECTS).await?;
+        let mut artifacts = Vec::new();
+        for row in self.db.fetch_all(sql::ARTIFACTS, args![]).await? {
+            let digest = row.text(0)?;
+            artifacts.push(ArtifactSummary {
+                names: names.get(&digest).cloned().unwrap_or_default(),
+                artifact_type: row.text(1)?,
+                role: row.text(2)?,
+                states: row.str(3)?.split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect(),
+                size: row.i64(4)?,
+                pushed_at: row.i64(5)?,
+                subjects: subjects.remove(&digest).unwrap_or_default(),
+                digest,
+            });
+        }
+        Ok(artifacts)
+    }
+
+    /// The second column of a statement's rows by the first, in their order.
+    async fn pairs(&self, statement: Statement) -> Result<BTreeMap<String, Vec<String>>> {
+        let mut pairs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in self.db.fetch_all(statement, args![]).await? {
+            pairs.entry(row.text(0)?).or_default().push(row.text(1)?);
+        }
+        Ok(pairs)
     }
 
     /// One image with its findings.
@@ -127,7 +212,9 @@ impl Platform {
         let unknown = || Error::UnknownImage { digest: digest.to_string() };
         let row = self.db.fetch_optional(sql::ONE, args![digest.as_str()]).await?.ok_or_else(unknown)?;
         let mut summary = read_summary(&row)?;
-        summary.names = self.names().await?.remove(digest.as_str()).unwrap_or_default();
+        let names = self.names().await?;
+        summary.artifacts = speaking_of(&self.artifacts(&names).await?, digest.as_str());
+        summary.names = names.get(digest.as_str()).cloned().unwrap_or_default();
         let findings = self.findings(digest).await?;
         for finding in &findings {
             *summary.findings.entry(finding.severity).or_default() += 1;
@@ -198,6 +285,12 @@ impl Platform {
     }
 }
 
+fn speaking_of(artifacts: &[ArtifactSummary], digest: &str) -> Vec<ArtifactSummary> {
+    let speaking =
+        artifacts.iter().filter(|artifact| artifact.subjects.iter().any(|subject| subject == digest));
+    speaking.cloned().collect()
+}
+
 fn read_summary(row: &Row) -> Result<ImageSummary> {
     Ok(ImageSummary {
         digest: row.text(0)?,
@@ -213,6 +306,8 @@ fn read_summary(row: &Row) -> Result<ImageSummary> {
         components: row.i64(9)?,
         unjudged: row.i64(10)?,
         findings: SeverityCounts::new(),
+        indexes: Vec::new(),
+        artifacts: Vec::new(),
     })
 }
 

@@ -3,6 +3,7 @@
 mod harness;
 
 use bytes::Bytes;
+use harness::buildkit::Pushes;
 use harness::{Up, fail, http, is_settled, named, succeed, tidewaiter, write_advisories};
 use serde_json::{Value, json};
 use tidewaiter_demo::{Blob, DemoImage};
@@ -166,6 +167,81 @@ async fn a_damaged_image_is_shown_with_the_reason() {
     let broken = named(&images, "/broken/alpine:3.10.0");
     let failure = broken["failure"].as_str().expect("a reason");
     assert!(failure.contains("layer sha256:") && failure.contains("gzip"), "{failure}");
+}
+
+/// The pages as their owner sees them, after logging in once.
+async fn pages<const COUNT: usize>(up: &Up, paths: [&str; COUNT]) -> Vec<String> {
+    let entered = http().get(up.login_link()).send().await.expect("a session");
+    let cookie = entered.headers()["set-cookie"].to_str().expect("text").to_owned();
+    let session = cookie.split(';').next().expect("a pair");
+    let mut pages = Vec::new();
+    for path in paths {
+        let page = http().get(up.url(path)).header("cookie", session).send().await.expect("the page");
+        pages.push(page.text().await.expect("text"));
+    }
+    pages
+}
+
+#[tokio::test]
+async fn what_buildkit_and_cosign_push_is_one_image_with_what_speaks_of_it() {
+    let data = tempfile::tempdir().expect("temporary directory");
+    let up = Up::start(data.path(), &[]);
+    let alpine = demo_image("demo/alpine");
+    let config: Value = serde_json::from_slice(&alpine.blobs[1].bytes).expect("a configuration");
+    let diff_id = config["rootfs"]["diff_ids"][0].as_str().expect("a layer");
+    let mut pushes = Pushes::default();
+    let images = ["amd64", "arm64"].map(|architecture| pushes.image(&alpine.blobs[0], diff_id, architecture));
+    let attestations = images.clone().map(|image| pushes.attestation(&image));
+    let members = images.iter().chain(&attestations).cloned().collect::<Vec<_>>();
+    let index = pushes.index(&members, "1.0");
+    let signature = pushes.cosign(&index, "sig", "application/vnd.dev.cosign.simplesigning.v1+json");
+    let statement = pushes.cosign(&images[0], "att", "application/vnd.dsse.envelope.v1+json");
+    let chart = json!(pushes.blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "chart"));
+    pushes.artifact("application/vnd.cncf.helm.config.v1+json", chart, Some("chart"));
+    pushes.index(&attestations, "nothing-to-run");
+    pushes.push(&up, "team/app").await;
+
+    let analysed = |images: &[Value]| images.iter().filter(|image| image["state"] == "analysed").count();
+    let found = up.images_when(|images| images.len() == 2 && analysed(images) == 2).await;
+    let end = std::time::Instant::now() + harness::PATIENCE;
+    let all = loop {
+        let all = up.api("/api/v1/images").await;
+        if all["artifacts"].as_array().is_some_and(|artifacts| artifacts.len() == 5) {
+            break all;
+        }
+        assert!(std::time::Instant::now() < end, "{all:#}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    for (image, attestation) in images.iter().zip(&attestations) {
+        let found = found.iter().find(|found| found["digest"] == image["digest"]).expect("it is listed");
+        assert_eq!(found["state"], "analysed");
+        assert_eq!(found["names"], json!([format!("{}/team/app:1.0", up.registry)]));
+        assert_eq!(found["indexes"], json!([index["digest"]]));
+        let speaking = found["artifacts"].as_array().expect("a list");
+        assert!(speaking.contains(&attestation["digest"]), "{found:#}");
+    }
+    let artifact = |digest: &Value| {
+        let artifacts = all["artifacts"].as_array().expect("a list");
+        artifacts.iter().find(|artifact| artifact["digest"] == *digest).expect("it is listed").clone()
+    };
+    assert_eq!(artifact(&attestations[1]["digest"])["states"], json!(["SBOM", "provenance"]));
+    assert_eq!(artifact(&signature["digest"])["role"], "signature");
+    assert_eq!(artifact(&signature["digest"])["subjects"], json!([index["digest"]]));
+    assert_eq!(artifact(&statement["digest"])["subjects"], json!([images[0]["digest"]]));
+    let roles = all["artifacts"].as_array().expect("a list").iter().map(|artifact| artifact["role"].clone());
+    assert!(roles.into_iter().any(|role| role == "Helm chart"), "{all:#}");
+    assert_eq!(all["empty_indexes"][0]["names"], json!([format!("{}/team/app:nothing-to-run", up.registry)]));
+
+    let one = format!("/images/{}", images[1]["digest"].as_str().expect("a digest"));
+    let pages = pages(&up, ["/", &one]).await;
+    let (list, one) = (&pages[0], &pages[1]);
+    let (table, _) = list.split_once("<h2>Artifacts</h2>").expect("artifacts have a list of their own");
+    assert_eq!(table.matches("<tr data-digest=").count(), 2, "{table}");
+    assert!(!list.contains("not analysed"), "{list}");
+    assert!(table.contains(">linux/amd64</a>") && table.contains(">linux/arm64</a>"), "{table}");
+    assert!(table.contains("with SBOM, attestation, provenance, signature"), "{table}");
+    assert!(table.contains("an index in which no image is found"), "{table}");
+    assert!(one.contains("Attestations and signatures") && one.contains("SBOM, provenance"), "{one}");
 }
 
 #[tokio::test]

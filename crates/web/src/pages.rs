@@ -10,12 +10,13 @@ use tidewaiter_platform::Platform;
 
 use crate::Shared;
 use crate::error::{ApiError, PageError, render};
-use view::{FindingRow, ImageRow, LayerRow, problem_text};
+use view::{ArtifactRow, FindingRow, ImageGroup, ImageRow, LayerRow, problem_text};
 
 #[derive(Template)]
 #[template(path = "images.html")]
 struct ImagesPage<'a> {
-    images: Vec<ImageRow>,
+    groups: Vec<ImageGroup>,
+    artifacts: Vec<ArtifactRow>,
     /// What is known of the advisory database; absent when there is none.
     advisories: Option<String>,
     registry: &'a str,
@@ -27,6 +28,7 @@ struct ImagePage {
     image: ImageRow,
     layers: Vec<LayerRow>,
     findings: Vec<FindingRow>,
+    artifacts: Vec<ArtifactRow>,
     problems: Vec<String>,
 }
 
@@ -43,9 +45,11 @@ fn advisories_line(platform: &Platform) -> Option<String> {
 
 /// `GET /`: all images.
 pub(crate) async fn images(State(platform): State<Shared>) -> Result<Response, PageError> {
-    let images = platform.images().await?.into_iter().map(ImageRow::new).collect();
+    let listing = platform.listing().await?;
+    let artifacts = listing.artifacts.iter().map(ArtifactRow::new).collect();
+    let groups = view::groups(listing);
     let advisories = advisories_line(&platform);
-    Ok(render(&ImagesPage { images, advisories, registry: &platform.registry_address }))
+    Ok(render(&ImagesPage { groups, artifacts, advisories, registry: &platform.registry_address }))
 }
 
 /// `GET /images/{digest}`: one image.
@@ -60,6 +64,7 @@ pub(crate) async fn image(
     let layers =
         detail.inventory.iter().flat_map(|inventory| &inventory.image.layers).map(LayerRow::new).collect();
     Ok(render(&ImagePage {
+        artifacts: detail.summary.artifacts.iter().map(ArtifactRow::new).collect(),
         image: ImageRow::new(detail.summary),
         layers,
         findings: detail.findings.iter().map(FindingRow::new).collect(),

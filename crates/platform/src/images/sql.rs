@@ -49,6 +49,43 @@ tidewaiter_db::statements! {
     /// Members of indexes that no repository holds any more.
     DROP_UNPLACED_MEMBERS = "DELETE FROM index_members WHERE NOT EXISTS (
         SELECT 1 FROM placements WHERE placements.digest = index_members.index_digest)";
+    /// What was taken for an image is none.
+    DROP_IMAGE = "DELETE FROM images WHERE digest = $1";
+    /// An artifact.
+    ADD_ARTIFACT = "INSERT INTO artifacts (digest, artifact_type, role, states, size, pushed_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (digest) DO UPDATE SET artifact_type = excluded.artifact_type, role = excluded.role,
+            states = excluded.states, pushed_at = excluded.pushed_at";
+    /// An artifact speaks of a manifest.
+    ADD_SUBJECT = "INSERT INTO artifact_subjects (artifact_digest, subject_digest) VALUES ($1, $2)
+        ON CONFLICT (artifact_digest, subject_digest) DO NOTHING";
+    /// An index of images.
+    ADD_INDEX = "INSERT INTO indexes (digest, pushed_at) VALUES ($1, $2)
+        ON CONFLICT (digest) DO UPDATE SET pushed_at = excluded.pushed_at";
+    /// The tags of a manifest in a repository.
+    TAGS_OF = "SELECT tag FROM image_tags WHERE registry = $1 AND repository = $2 AND digest = $3";
+    /// Artifacts that no repository holds any more.
+    DROP_UNPLACED_ARTIFACTS = "DELETE FROM artifacts WHERE NOT EXISTS (
+        SELECT 1 FROM placements WHERE placements.digest = artifacts.digest)";
+    /// What such artifacts spoke of. An index may name an artifact before it arrives.
+    DROP_UNPLACED_SUBJECTS = "DELETE FROM artifact_subjects WHERE NOT EXISTS (
+            SELECT 1 FROM placements WHERE placements.digest = artifact_digest)
+        AND NOT EXISTS (SELECT 1 FROM placements WHERE placements.digest = subject_digest)";
+    /// Indexes that no repository holds any more.
+    DROP_UNPLACED_INDEXES = "DELETE FROM indexes WHERE NOT EXISTS (
+        SELECT 1 FROM placements WHERE placements.digest = indexes.digest)";
+    /// All artifacts, the newest push first.
+    ARTIFACTS = "SELECT digest, artifact_type, role, states, size, pushed_at FROM artifacts
+        ORDER BY pushed_at DESC, digest";
+    /// What all artifacts speak of.
+    SUBJECTS = "SELECT artifact_digest, subject_digest FROM artifact_subjects ORDER BY 1, 2";
+    /// The indexes that list each image, the newest push first.
+    INDEXES = "SELECT image_digest, index_digest FROM index_members
+        JOIN indexes ON indexes.digest = index_digest ORDER BY image_digest, indexes.pushed_at DESC, index_digest";
+    /// Indexes that list no image.
+    EMPTY_INDEXES = "SELECT digest, pushed_at FROM indexes WHERE NOT EXISTS (
+        SELECT 1 FROM index_members JOIN images ON images.digest = image_digest
+        WHERE index_digest = indexes.digest) ORDER BY pushed_at DESC, digest";
     /// Components that no image holds any more.
     DROP_UNUSED_COMPONENTS = "DELETE FROM components WHERE NOT EXISTS (
         SELECT 1 FROM image_components WHERE image_components.component_id = components.id)";

@@ -75,6 +75,9 @@ async fn apply(tx: &mut Tx, now: i64, event: &Event) -> Result<()> {
             tx.execute(images::REMOVE_PLACEMENT, args![EMBEDDED, repository, digest]).await?;
             tx.execute(images::DROP_UNPLACED_IMAGES, args![]).await?;
             tx.execute(images::DROP_UNPLACED_MEMBERS, args![]).await?;
+            tx.execute(images::DROP_UNPLACED_INDEXES, args![]).await?;
+            tx.execute(images::DROP_UNPLACED_ARTIFACTS, args![]).await?;
+            tx.execute(images::DROP_UNPLACED_SUBJECTS, args![]).await?;
             tx.execute(images::DROP_UNUSED_COMPONENTS, args![]).await?;
         }
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tidewaiter_platform::Problem;
 use tidewaiter_platform::Severity;
 use tidewaiter_platform::clock::rfc3339;
-use tidewaiter_platform::images::{ImageSummary, State as ImageState};
+use tidewaiter_platform::images::{ArtifactSummary, ImageSummary, State as ImageState};
 use tidewaiter_platform::report::{Report, ReportedImage};
 
 use crate::Shared;
@@ -16,6 +16,34 @@ use crate::error::ApiError;
 #[derive(Serialize)]
 pub(crate) struct Images {
     images: Vec<Image>,
+    /// What is no image: signatures, attestations, charts, models.
+    artifacts: Vec<Artifact>,
+    /// Indexes in which nothing can be analysed.
+    empty_indexes: Vec<EmptyIndex>,
+}
+
+/// One artifact.
+#[derive(Serialize)]
+struct Artifact {
+    digest: String,
+    names: Vec<String>,
+    r#type: String,
+    role: String,
+    /// What an attestation states.
+    states: Vec<String>,
+    /// Bytes of the content as stored.
+    size: i64,
+    /// Digests of the manifests it speaks of.
+    subjects: Vec<String>,
+    pushed_at: String,
+}
+
+/// An index without an image.
+#[derive(Serialize)]
+struct EmptyIndex {
+    digest: String,
+    names: Vec<String>,
+    pushed_at: String,
 }
 
 /// One image of the list.
@@ -37,6 +65,10 @@ struct Image {
     problems: Vec<Problem>,
     pushed_at: String,
     analysed_at: Option<String>,
+    /// Digests of the indexes that list it.
+    indexes: Vec<String>,
+    /// Digests of the artifacts that speak of it.
+    artifacts: Vec<String>,
 }
 
 /// Findings of each severity; all of them are there, so that nobody has to ask whether a key is.
@@ -74,14 +106,40 @@ impl From<ImageSummary> for Image {
             problems: image.problems,
             pushed_at: rfc3339(image.pushed_at),
             analysed_at: image.analysed_at.map(rfc3339),
+            indexes: image.indexes,
+            artifacts: image.artifacts.into_iter().map(|artifact| artifact.digest).collect(),
         }
     }
 }
 
-/// All images, the one pushed last first.
+impl From<ArtifactSummary> for Artifact {
+    fn from(artifact: ArtifactSummary) -> Self {
+        Self {
+            digest: artifact.digest,
+            names: artifact.names,
+            r#type: artifact.artifact_type,
+            role: artifact.role,
+            states: artifact.states,
+            size: artifact.size,
+            subjects: artifact.subjects,
+            pushed_at: rfc3339(artifact.pushed_at),
+        }
+    }
+}
+
+/// All images, the one pushed last first, and what else there is.
 pub(crate) async fn list(State(platform): State<Shared>) -> Result<Json<Images>, ApiError> {
-    let images = platform.images().await?.into_iter().map(Image::from).collect();
-    Ok(Json(Images { images }))
+    let listing = platform.listing().await?;
+    let empty = listing.empty_indexes.into_iter().map(|index| EmptyIndex {
+        digest: index.digest,
+        names: index.names,
+        pushed_at: rfc3339(index.pushed_at),
+    });
+    Ok(Json(Images {
+        images: listing.images.into_iter().map(Image::from).collect(),
+        artifacts: listing.artifacts.into_iter().map(Artifact::from).collect(),
+        empty_indexes: empty.collect(),
+    }))
 }
 
 /// The findings of one image, the worst first.

@@ -1,8 +1,10 @@
 //! What the templates show: texts made from the platform's values.
 
+use std::collections::{BTreeSet, HashMap};
+
 use tidewaiter_platform::Severity;
 use tidewaiter_platform::clock::rfc3339;
-use tidewaiter_platform::images::{ImageSummary, SeverityCounts, State};
+use tidewaiter_platform::images::{ArtifactSummary, ImageSummary, Listing, SeverityCounts, State};
 use tidewaiter_platform::report::ReportedFinding;
 use tidewaiter_platform::{LayerFacts, Problem};
 
@@ -12,7 +14,6 @@ pub(crate) struct ImageRow {
     pub(crate) platform: String,
     pub(crate) components: i64,
     pub(crate) findings: Chips,
-    pub(crate) pushed: String,
     names: Vec<String>,
     state: State,
     failure: Option<String>,
@@ -24,7 +25,6 @@ pub(crate) struct ImageRow {
 impl ImageRow {
     pub(crate) fn new(image: ImageSummary) -> Self {
         Self {
-            pushed: rfc3339(image.pushed_at),
             findings: Chips(image.findings),
             digest: image.digest,
             platform: image.platform,
@@ -79,6 +79,104 @@ impl ImageRow {
 
     pub(crate) fn size_text(&self) -> String {
         size_text(u64::try_from(self.size).unwrap_or_default())
+    }
+}
+
+/// A row of the list: an image, or the images of an index, one per platform.
+pub(crate) struct ImageGroup {
+    pub(crate) digest: String,
+    pub(crate) pushed: String,
+    /// The images, in the order of their platforms; none in an index without any.
+    pub(crate) images: Vec<ImageRow>,
+    /// What speaks of them, each once.
+    pub(crate) artifacts: String,
+    names: Vec<String>,
+}
+
+impl ImageGroup {
+    /// The first of its names, else its digest.
+    pub(crate) fn title(&self) -> &str {
+        self.names.first().unwrap_or(&self.digest)
+    }
+
+    pub(crate) fn more_names(&self) -> &[String] {
+        self.names.get(1..).unwrap_or_default()
+    }
+
+    pub(crate) fn short_digest(&self) -> &str {
+        self.digest.get(..19).unwrap_or(&self.digest)
+    }
+}
+
+/// The rows of the list, the one pushed last first: images of one index together.
+pub(crate) fn groups(listing: Listing) -> Vec<ImageGroup> {
+    let mut groups: Vec<ImageGroup> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut artifacts: Vec<BTreeSet<String>> = Vec::new();
+    for image in listing.images {
+        let digest = image.indexes.first().unwrap_or(&image.digest).clone();
+        let place = *places.entry(digest.clone()).or_insert(groups.len());
+        if place == groups.len() {
+            let (names, pushed) = (image.names.clone(), rfc3339(image.pushed_at));
+            groups.push(ImageGroup { digest, pushed, images: Vec::new(), artifacts: String::new(), names });
+            artifacts.push(BTreeSet::new());
+        }
+        artifacts[place].extend(image.artifacts.iter().flat_map(labels));
+        groups[place].images.push(ImageRow::new(image));
+    }
+    for artifact in &listing.artifacts {
+        for place in artifact.subjects.iter().filter_map(|subject| places.get(subject)) {
+            artifacts[*place].extend(labels(artifact));
+        }
+    }
+    for (group, artifacts) in groups.iter_mut().zip(artifacts) {
+        group.images.sort_by(|one, other| one.platform.cmp(&other.platform));
+        group.artifacts = artifacts.into_iter().collect::<Vec<_>>().join(", ");
+    }
+    groups.extend(listing.empty_indexes.into_iter().map(|index| ImageGroup {
+        digest: index.digest,
+        pushed: rfc3339(index.pushed_at),
+        images: Vec::new(),
+        artifacts: String::new(),
+        names: index.names,
+    }));
+    groups.sort_by(|one, other| other.pushed.cmp(&one.pushed));
+    groups
+}
+
+/// What an artifact is, in words: what an attestation states says more than that it is one.
+fn labels(artifact: &ArtifactSummary) -> Vec<String> {
+    if artifact.states.is_empty() { vec![artifact.role.clone()] } else { artifact.states.clone() }
+}
+
+/// An artifact as a row.
+pub(crate) struct ArtifactRow {
+    pub(crate) digest: String,
+    pub(crate) label: String,
+    pub(crate) artifact_type: String,
+    pub(crate) size: String,
+    pub(crate) pushed: String,
+    /// What it speaks of.
+    pub(crate) subjects: Vec<String>,
+    names: Vec<String>,
+}
+
+impl ArtifactRow {
+    pub(crate) fn new(artifact: &ArtifactSummary) -> Self {
+        Self {
+            digest: artifact.digest.clone(),
+            label: labels(artifact).join(", "),
+            artifact_type: artifact.artifact_type.clone(),
+            size: size_text(u64::try_from(artifact.size).unwrap_or_default()),
+            pushed: rfc3339(artifact.pushed_at),
+            subjects: artifact.subjects.clone(),
+            names: artifact.names.clone(),
+        }
+    }
+
+    /// The first of its names, else its digest.
+    pub(crate) fn title(&self) -> &str {
+        self.names.first().unwrap_or(&self.digest)
     }
 }
 
