@@ -12,11 +12,11 @@ mod options;
 mod transfer;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::sync::atomic::AtomicU32;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::graph::MAX_DEPTH;
 use crate::manifest::{Manifest, View};
 use crate::media_type;
+use crate::pack::TITLE;
 use crate::select::{filtered_index, select_children, select_platform};
 
 /// Which side of a copy failed.
@@ -93,6 +94,8 @@ struct Run {
     lanes: Lanes,
     /// Content that is at the destination, or on its way: whoever else needs it waits.
     nodes: Mutex<HashMap<Digest, Arc<OnceCell<()>>>>,
+    /// Blobs that were told of: their media types, with the title each had then.
+    told: Mutex<HashMap<Digest, BTreeMap<String, Option<String>>>>,
     /// How often the destination refused to mount in a row.
     refused_mounts: AtomicU32,
     /// How often it had what it was asked for, and had not.
@@ -132,6 +135,7 @@ impl Copier {
             lanes: Lanes::new(options.concurrency),
             options,
             nodes: Mutex::default(),
+            told: Mutex::default(),
             refused_mounts: AtomicU32::new(0),
             found: AtomicU32::new(0),
             missed: AtomicU32::new(0),
@@ -241,7 +245,7 @@ impl Run {
             self.children(manifest, children.as_deref(), 0).await?;
             match tags.first() {
                 Some(tag) => self.push_tagged(manifest, tag).await?,
-                None => self.push_manifest(&manifest.descriptor, manifest.bytes.clone()).await?,
+                None => self.push_manifest(&manifest.descriptor, manifest).await?,
             }
         }
         // Somebody else may have set it meanwhile, with the same meaning.
@@ -257,14 +261,48 @@ impl Run {
         let run = Arc::clone(self);
         async move {
             let cell = run.node_cell(&descriptor.digest);
-            let copy = async || match descriptor.is_manifest() {
-                true => run.manifest(&descriptor, place).await,
-                false => run.blob(&descriptor).await,
+            let came_by_this = AtomicBool::new(false);
+            let copy = async || {
+                came_by_this.store(true, Ordering::Relaxed);
+                match descriptor.is_manifest() {
+                    true => run.manifest(&descriptor, place).await,
+                    false => run.blob(&descriptor).await,
+                }
             };
             cell.get_or_try_init(copy).await?;
+            // The same bytes as something else are another thing to whoever reads along.
+            if !descriptor.is_manifest() && run.is_another_type(&descriptor) && !came_by_this.into_inner() {
+                run.report(&descriptor, Event::Exists);
+            }
             Ok(())
         }
         .boxed()
+    }
+
+    /// Notes that a blob was told of. Whether its bytes were before, only as another type.
+    fn is_another_type(&self, blob: &Descriptor) -> bool {
+        let title = blob.annotation(TITLE).map(str::to_owned);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let types = told.entry(blob.digest.clone()).or_default();
+        let others = types.len();
+        match types.entry(blob.media_type.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(title);
+                others > 0
+            }
+            Entry::Occupied(_) => false,
+        }
+    }
+
+    /// Tells of the parts of a manifest whose bytes came under another title.
+    fn tell_twins(&self, manifest: &Manifest) {
+        for part in manifest.successors() {
+            let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let told = told.get(&part.digest).and_then(|types| types.get(&part.media_type)).cloned();
+            if told.is_some_and(|title| title.as_deref() != part.annotation(TITLE)) {
+                self.report(part, Event::Twin);
+            }
+        }
     }
 
     fn node_cell(&self, digest: &Digest) -> Arc<OnceCell<()>> {
@@ -297,7 +335,7 @@ impl Run {
             return Ok(());
         }
         self.children(&manifest, None, place.depth).await?;
-        self.push_manifest(descriptor, manifest.bytes).await
+        self.push_manifest(descriptor, &manifest).await
     }
 
     /// Copies what a manifest points at: its parts, or those of them that are wanted, and its subject.
@@ -371,10 +409,12 @@ impl Run {
         self.destination.record(manifest).await.map_err(at_destination)
     }
 
-    async fn push_manifest(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
+    async fn push_manifest(&self, descriptor: &Descriptor, manifest: &Manifest) -> Result<()> {
         let _permit = self.lanes.enter_small().await;
         self.report(descriptor, Event::Started);
-        self.destination.push(descriptor, Content::Bytes(bytes)).await.map_err(at_destination)?;
+        let content = Content::Bytes(manifest.bytes.clone());
+        self.destination.push(descriptor, content).await.map_err(at_destination)?;
+        self.tell_twins(manifest);
         self.report(descriptor, Event::Copied);
         Ok(())
     }
@@ -383,6 +423,7 @@ impl Run {
         let _permit = self.lanes.enter_small().await;
         self.report(&manifest.descriptor, Event::Started);
         self.destination.push_tagged(manifest, tag).await.map_err(at_destination)?;
+        self.tell_twins(manifest);
         self.report(&manifest.descriptor, Event::Copied);
         self.report(&manifest.descriptor, Event::Tagged(tag));
         Ok(())

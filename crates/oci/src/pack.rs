@@ -12,6 +12,8 @@
 mod directory;
 mod gzip;
 mod manifest;
+
+pub use manifest::check_media_type;
 mod stage;
 mod tar;
 

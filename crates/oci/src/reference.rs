@@ -146,7 +146,7 @@ impl Reference {
     /// Parses strictly. `name:tag@digest` means the digest: the tag is dropped.
     pub fn parse(text: &str) -> Result<Self, InvalidReference> {
         let (registry, path) = text.split_once('/').ok_or(InvalidReference::MissingRegistryOrRepository)?;
-        if registry.is_empty() || path.is_empty() {
+        if path.is_empty() {
             return Err(InvalidReference::MissingRegistryOrRepository);
         }
         if !is_registry(registry) {

@@ -53,6 +53,7 @@ const CLEARING: Duration = Duration::from_secs(30);
 
 /// Runs a command line. `program` is how the tree of commands is reached: `oras`, or `tidewaiter artifact`.
 pub(crate) fn run(words: &[String], program: &str, ui: Ui) -> ExitCode {
+    let ui = if program == "oras" { ui.with_status_on_stdout() } else { ui };
     let root = tree::root(program);
     let outcome = root.dispatch(words);
     for notice in &outcome.notices {

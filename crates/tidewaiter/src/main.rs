@@ -48,7 +48,7 @@ fn refuse_huge_pages() {
 
 fn main() -> ExitCode {
     refuse_huge_pages();
-    let ui = Ui;
+    let ui = Ui::default();
     if let Some((words, program)) = artifact_words() {
         return artifact::run(&words, program, ui);
     }

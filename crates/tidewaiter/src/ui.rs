@@ -1,11 +1,22 @@
-//! All that the program says: results on standard output, everything else on standard error.
+//! All that the program says: results on standard output, everything else on standard error. Under the name `oras`
+//! status goes where ORAS writes it, to standard output.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
 /// Speaks to the person or the script at the other end.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Ui;
+pub(crate) struct Ui {
+    status: Channel,
+}
+
+/// Where lines of status go.
+#[derive(Debug, Clone, Copy, Default)]
+enum Channel {
+    #[default]
+    Stderr,
+    Stdout,
+}
 
 impl Ui {
     /// Writes a result as it is. A reader that has gone away (a closed pipe) is the end of the program, and no
@@ -28,6 +39,20 @@ impl Ui {
         self.end_on_closed_pipe(written);
     }
 
+    /// The same with status on standard output, where scripts written for ORAS read it.
+    #[must_use]
+    pub(crate) fn with_status_on_stdout(self) -> Self {
+        Self { status: Channel::Stdout }
+    }
+
+    /// Says how far something has come.
+    pub(crate) fn status(self, text: impl Display) {
+        match self.status {
+            Channel::Stdout => self.line(text),
+            Channel::Stderr => self.note(text),
+        }
+    }
+
     /// Says something that is not the result: progress, a warning, where things are.
     pub(crate) fn note(self, text: impl Display) {
         let mut stderr = anstream::stderr().lock();
@@ -37,6 +62,9 @@ impl Ui {
 
     /// Asks something: what is typed stands on the same line.
     pub(crate) fn prompt(self, text: impl Display) {
+        if matches!(self.status, Channel::Stdout) {
+            return self.out(text);
+        }
         let mut stderr = anstream::stderr().lock();
         // As for notes.
         let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());

@@ -110,6 +110,8 @@ pub enum Event<'a> {
     Mounted(&'a str),
     /// It is left out: a subject, a listed referrer or a foreign layer that the source does not have.
     Skipped,
+    /// The same bytes have arrived under another title.
+    Twin,
     /// It is called by this tag now.
     Tagged(&'a str),
 }

@@ -170,8 +170,8 @@ fn with_created(mut annotations: Annotations, created: Option<Timestamp>) -> Res
     Ok(annotations)
 }
 
-/// RFC 6838, section 4.2, as oras-go reads it: its expression has a range from `&` to `^`.
-fn check_media_type(text: &str) -> Result<()> {
+/// Refuses what is no media type: RFC 6838, section 4.2, as oras-go reads it: its expression has a range from `&` to `^`.
+pub fn check_media_type(text: &str) -> Result<()> {
     let is_first = |c: u8| c.is_ascii_alphanumeric();
     let is_rest = |c: u8| is_first(c) || b"!#$_.+".contains(&c) || (b'&'..=b'^').contains(&c);
     let is_name = |name: &[u8]| match name {

@@ -67,6 +67,15 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let target = TargetOptions::read(session, matches, Side::ONLY, raw)?;
     let platform = platform::read(matches)?;
     matches.validate()?;
+    if packing.is_empty() && target.location.reference.is_empty() {
+        return Err(Failure::new(format!("\"{}\": no tag or digest specified", target.location.raw))
+            .usage(&session.use_line)
+            .advice(format!(
+                "Are you missing an artifact reference to attach to? Please specify a reference in the form of \
+                 \"<name>:<tag>\" or \"<name>@<digest>\". Run \"{} -h\" for more options and examples",
+                session.path
+            )));
+    }
     if packing.is_empty() {
         return Err(Failure::new("neither file nor annotation provided in the command")
             .usage(&session.use_line)

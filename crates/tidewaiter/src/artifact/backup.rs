@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
-use tidewaiter_oci::content::{ReadTarget, Tag as _};
+use tidewaiter_oci::content::{ReadTarget, Resolve as _, Tag as _};
 use tidewaiter_oci::copy::{Concurrency, Copier, CopyOptions, ReferrerFilter};
 use tidewaiter_oci::graph::{Referrer, referrer_tree};
 use tidewaiter_oci::layout::Layout;
@@ -129,6 +129,13 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         Kind::Layout(_) => return Err(Failure::new("a layout cannot be backed up; copy it")),
     };
     let path = &selected.target.location.path;
+    // What is not there is said before anything is fetched.
+    for tag in &selected.tags {
+        repository
+            .resolve(tag)
+            .await
+            .map_err(|error| Failure::from(error).context(format_args!("failed to resolve tag \"{tag}\"")))?;
+    }
     let tags = match selected.tags.is_empty() {
         false => selected.tags.clone(),
         true => repository
@@ -250,7 +257,11 @@ impl Place {
     }
 
     async fn finish(self, session: &Session) -> Outcome {
-        let Self::Archive { path, layout } = self else { return Ok(()) };
+        let Self::Archive { path, layout } = self else {
+            // A layout that nobody writes to needs no place for what is on its way. What is in use stays.
+            let _ = std::fs::remove_dir(self.directory().join("ingest"));
+            return Ok(());
+        };
         session.ui.line(format_args!("Exporting to {}", path.display()));
         let size = archive(layout, &path).await.map_err(|error| {
             Failure::new(format!("failed to create tar archive at {}: {error}", path.display()))

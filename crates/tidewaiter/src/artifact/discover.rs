@@ -25,6 +25,7 @@ pub(crate) fn command() -> Command {
         .short("[Preview] Discover referrers of a manifest in a registry or an OCI image layout")
         .long(
             "[Preview] Discover referrers of a manifest in a registry or an OCI image layout\n\n\
+             ** This command is in preview and under development. **\n\n\
              Example - Discover referrers of manifest 'hello:v1' in registry 'localhost:5000', displayed in a \
              tree view:\n  {oras} discover localhost:5000/hello:v1\n\n\
              Example - Discover referrers of depth 1:\n  {oras} discover --depth 1 localhost:5000/hello:v1\n\n\
@@ -44,7 +45,7 @@ pub(crate) fn command() -> Command {
         .flag(remote::distribution_spec_flag(Side::ONLY))
         .flag(platform::flag())
         .flags(format::flags(format::REFERRERS))
-        .flag(terminal::flag())
+        .flag(terminal::colour_flag())
         .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))
         .flag(Flag::int("depth", "[Experimental] level of referrers to display, if unused shows referrers of all levels"))
         .flag(
@@ -136,7 +137,10 @@ fn read_format(session: &Session, matches: &Matches) -> Outcome<Format> {
         name @ "tree" => (name, Format::Tree),
         name @ "json" => (name, Format::Json),
         name @ "table" => (name, Format::Table),
-        _ => return Err(Failure::new("output type can only be tree, table or json")),
+        other => {
+            let supported = "supported types: table, json, go-template, tree";
+            return Err(Failure::new(format!("invalid format type: \"{other}\"\n{supported}")));
+        }
     };
     session.ui.note(format_args!("[DEPRECATED] --output is deprecated, try `--format {name}` instead"));
     Ok(format)

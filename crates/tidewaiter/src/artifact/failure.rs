@@ -98,7 +98,15 @@ pub(crate) fn file(
     path: &std::path::Path,
 ) -> impl FnOnce(std::io::Error) -> Failure {
     let path = path.display().to_string();
-    move |error| Failure::new(format!("failed to {operation} {path}: {error}"))
+    move |error| Failure::new(format!("failed to {operation} {path}: {}", reason(&error)))
+}
+
+/// What the system says, in the words that scripts written for Go programs look for.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let Some((text, _)) = text.split_once(" (os error ") else { return text };
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Several flags of which at most one may be given. The message names those that were, in the order asked.

@@ -169,7 +169,9 @@ impl PackingOptions {
             FileAttributes::Keep => path.symlink_metadata(),
             FileAttributes::Ignore => path.metadata(),
         };
-        Ok(metadata.map_err(failure::file("find", path))?.file_type())
+        // Whoever reads a log does not know the directory that it was written in.
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(metadata.map_err(failure::file("find", &absolute))?.file_type())
     }
 
     /// Packs the configuration that `file[:type]` names.

@@ -16,8 +16,11 @@ pub(crate) async fn ask(ui: Ui, question: &str) -> Outcome<String> {
 /// Asks for a line that is not shown while it is typed.
 pub(crate) async fn ask_secret(ui: Ui, question: &str) -> Outcome<String> {
     ui.prompt(question);
+    if !io::stdin().is_terminal() {
+        return read_line().await;
+    }
     let answer = {
-        let _silence = io::stdin().is_terminal().then(Silence::begin).transpose()?;
+        let _silence = Silence::begin()?;
         read_line().await
     };
     // The newline that was typed was not shown either.

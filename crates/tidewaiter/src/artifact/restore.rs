@@ -9,6 +9,7 @@ use tidewaiter_oci::archive::Archive;
 use tidewaiter_oci::content::{ReadTarget, Tag as _, Target};
 use tidewaiter_oci::copy::{Concurrency, Copier, CopyOptions, ReferrerFilter};
 use tidewaiter_oci::layout::Layout;
+use tidewaiter_oci::memory::Memory;
 
 use crate::artifact::backup::{Selected, count_referrers, read_selected, say_found};
 use crate::artifact::complete;
@@ -89,9 +90,18 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
 /// Opens the backup and lists its tags.
 async fn open(input: &Path, is_file: bool) -> Outcome<(Arc<dyn ReadTarget>, Vec<String>)> {
     if is_file {
-        let archive = Archive::open(input).await?;
+        let archive = Archive::open(input).await.map_err(|error| {
+            let input = input.display();
+            Failure::new(format!(
+                "failed to prepare OCI store from tar archive \"{input}\": invalid OCI Image Layout: {error}"
+            ))
+        })?;
         let tags = archive.references().iter().flat_map(|image| image.names.iter().cloned()).collect();
         return Ok((Arc::new(archive), tags));
+    }
+    let has_layout = input.join("oci-layout").exists() || input.join("index.json").exists();
+    if !has_layout {
+        return Ok((Arc::new(Memory::new()), Vec::new()));
     }
     let layout = Layout::open(input).await?;
     let tags = layout.tags(None).await?;

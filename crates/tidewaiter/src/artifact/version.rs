@@ -19,9 +19,10 @@ pub(crate) fn command() -> Command {
 }
 
 pub(crate) fn run(session: &Session, matches: &Matches) {
-    if let Some(word) = matches.arguments().first() {
+    if !matches.arguments().is_empty() {
+        let words = matches.arguments().join(" ");
         session.ui.note(format_args!(
-            "warning: unknown command \"{word}\" for \"{}\": it takes no arguments",
+            "warning: `{}` requires no argument, \"{words}\" will be ignored",
             session.path
         ));
     }

@@ -1,9 +1,9 @@
 //! Results as data: the shapes of `--format json` and of what templates see.
 
 use serde::Serialize;
-use tidewaiter_oci::Descriptor;
 use tidewaiter_oci::descriptor::Annotations;
 use tidewaiter_oci::graph::Referrer;
+use tidewaiter_oci::{Descriptor, Platform};
 
 /// A piece of content and where it is.
 #[derive(Debug, Clone, Serialize)]
@@ -106,13 +106,30 @@ pub(crate) struct Tags {
     pub(crate) tags: Vec<String>,
 }
 
-/// A descriptor as `--descriptor` prints it: what only its place says of it is left out.
+/// A descriptor as `--descriptor` prints it: what only its place says of it is left out, but for the platform that it
+/// was chosen by.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Plain {
     media_type: String,
     digest: String,
     size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<Platform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<Annotations>,
+}
+
+impl Plain {
+    /// The descriptor as its place has it, an entry of a layout.
+    pub(crate) fn entry(descriptor: &Descriptor) -> Self {
+        Self { annotations: descriptor.annotations.clone(), ..Self::chosen(descriptor) }
+    }
+
+    /// The descriptor with the platform it was chosen by in its index.
+    pub(crate) fn chosen(descriptor: &Descriptor) -> Self {
+        Self { platform: descriptor.platform.clone(), ..Self::from(descriptor) }
+    }
 }
 
 impl From<&Descriptor> for Plain {
@@ -121,6 +138,8 @@ impl From<&Descriptor> for Plain {
             media_type: descriptor.media_type.clone(),
             digest: descriptor.digest.to_string(),
             size: descriptor.size,
+            platform: None,
+            annotations: None,
         }
     }
 }

@@ -114,7 +114,7 @@ impl Status {
     /// A line of its own, such as `Preparing readme.md`.
     pub(crate) fn say(&self, text: impl std::fmt::Display) {
         match self.style {
-            Style::Lines { .. } => self.ui.note(text),
+            Style::Lines { .. } => self.ui.status(text),
             Style::Bars | Style::Silent => {}
         }
     }
@@ -122,7 +122,7 @@ impl Status {
     /// Tells of a step of a content's way.
     pub(crate) fn tell(&self, descriptor: &Descriptor, word: &str) {
         let Some(name) = self.name(descriptor) else { return };
-        self.ui.note(format_args!("{word} {} {}", descriptor.digest.short(), one_line(name)));
+        self.ui.status(format_args!("{word} {} {}", descriptor.digest.short(), one_line(name)));
     }
 
     /// A manifest has been read, and is looked into now: its bar has nothing to wait for.
@@ -189,6 +189,9 @@ impl Reporter for Status {
             Event::Exists => self.words.exists,
             Event::Mounted(_) => self.words.mounted,
             Event::Skipped => self.words.skipped,
+            // What is drawn for those bytes stays as it is.
+            Event::Twin if self.progress.is_some() => return,
+            Event::Twin => self.words.skipped,
             Event::Progress(count) => {
                 if let Some(progress) = &self.progress {
                     progress.moved(descriptor, count);

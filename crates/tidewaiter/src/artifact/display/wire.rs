@@ -1,6 +1,9 @@
 //! The debug log and what registries want people to know: standard error, in the form of ORAS's log.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tidewaiter_cobra::quote;
 use tidewaiter_oci::remote::{Excerpt, Observer, RequestEvent, ResponseEvent, Wait};
@@ -13,11 +16,25 @@ use crate::ui::Ui;
 pub(crate) struct Wire {
     ui: Ui,
     debug: bool,
+    /// Numbers of requests under way in the whole program, by those of their client.
+    numbers: Mutex<HashMap<u64, u64>>,
 }
+
+/// Requests of the program so far, whichever registry they went to.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 impl Wire {
     pub(crate) fn new(ui: Ui, debug: bool) -> Self {
-        Self { ui, debug }
+        Self { ui, debug, numbers: Mutex::default() }
+    }
+
+    fn numbers(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the request that is answered.
+    fn answered(&self, number: u64) -> u64 {
+        self.numbers().remove(&number).unwrap_or(number)
     }
 
     fn log(&self, level: &str, message: impl std::fmt::Display) {
@@ -32,9 +49,10 @@ impl Observer for Wire {
     }
 
     fn request(&self, event: &RequestEvent) {
+        let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+        self.numbers().insert(event.number, number);
         let mut text = format!(
-            "--> Request #{}\n> Request URL: {}\n> Request method: \"{}\"\n> Request headers:\n",
-            event.number,
+            "--> Request #{number}\n> Request URL: {}\n> Request method: \"{}\"\n> Request headers:\n",
             quote(&event.url),
             event.method
         );
@@ -46,7 +64,8 @@ impl Observer for Wire {
     fn response(&self, event: &ResponseEvent) {
         let mut text = format!(
             "<-- Response #{}\n< Response Status: \"{}\"\n< Response headers:\n",
-            event.number, event.status
+            self.answered(event.number),
+            event.status
         );
         add_headers(&mut text, &event.headers);
         text.push_str("< Response body:\n");
@@ -73,7 +92,10 @@ impl Observer for Wire {
         if self.debug {
             self.log(
                 "DEBUG",
-                format_args!("<-- Response #{number}\nError in getting response: {reason}\n\n"),
+                format_args!(
+                    "<-- Response #{}\nError in getting response: {reason}\n\n",
+                    self.answered(number)
+                ),
             );
         }
     }

@@ -101,7 +101,7 @@ pub(crate) fn check_force(matches: &Matches) -> Outcome {
 
 fn report(session: &Session, matches: &Matches, target: &TargetOptions, deleted: &Descriptor) {
     if matches.bool("descriptor") {
-        let plain = json::compact(&Plain::from(deleted));
+        let plain = json::compact(&Plain::entry(deleted));
         write_json(session.ui, plain.as_bytes(), matches.bool("pretty"));
     } else {
         session.ui.line(format_args!("Deleted {}", target.location.annotated()));

@@ -82,7 +82,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         let found = found.map_err(|error| {
             target.blame(session, error).context(format_args!("failed to find \"{}\"", target.location.raw))
         })?;
-        write_json(session.ui, json::compact(&Plain::from(&found)).as_bytes(), matches.bool("pretty"));
+        write_json(session.ui, json::compact(&shown(&target, &found)).as_bytes(), matches.bool("pretty"));
         return Ok(());
     }
     let (fetched, bytes) =
@@ -93,7 +93,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         write_output(session.ui, output, &written)?;
     }
     if matches.bool("descriptor") {
-        write_json(session.ui, json::compact(&Plain::from(&fetched)).as_bytes(), matches.bool("pretty"));
+        write_json(session.ui, json::compact(&shown(&target, &fetched)).as_bytes(), matches.bool("pretty"));
     } else if format.is_structured() {
         let content = serde_json::from_slice(&bytes).ok();
         let described = Described::new(&target.location.path, &fetched);
@@ -102,6 +102,14 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         write_json(session.ui, &bytes, matches.bool("pretty"));
     }
     Ok(())
+}
+
+/// The descriptor as `--descriptor` prints it: with what the index of a layout says of it.
+fn shown(target: &TargetOptions, descriptor: &Descriptor) -> Plain {
+    match target.location.kind {
+        Kind::Layout(_) => Plain::entry(descriptor),
+        Kind::Registry(_) => Plain::chosen(descriptor),
+    }
 }
 
 /// A manifest's bytes, of whatever media type it is.
@@ -136,5 +144,5 @@ async fn fetch(
         return Ok((manifest.descriptor, manifest.bytes));
     }
     let manifest = fetch_manifest(&*store, &chosen).await.map_err(blame)?;
-    Ok((manifest.descriptor, manifest.bytes))
+    Ok((Descriptor { platform: chosen.platform, ..manifest.descriptor }, manifest.bytes))
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
 use tidewaiter_oci::content::{Content, Target};
 use tidewaiter_oci::descriptor::Annotations;
+use tidewaiter_oci::pack::check_media_type;
 use tidewaiter_oci::select::config_platform;
 use tidewaiter_oci::{Descriptor, Error, Index, Manifest, View, media_type};
 
@@ -57,7 +58,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     matches.validate()?;
     let tags: Vec<String> = references.map(str::to_owned).collect();
     let store = target.open(session).await?.target();
-    let desk = Desk { session, target: &target, store };
+    let desk = Desk { session, target: &target, store, to_stdout: matches.text("output") == "-" };
     let mut manifests = Vec::new();
     for source in sources {
         manifests.push(desk.fetch(source).await?.0);
@@ -65,13 +66,18 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let index = Index {
         schema_version: 2,
         media_type: Some(media_type::OCI_INDEX.to_owned()),
-        artifact_type: Some(matches.text("artifact-type").to_owned()).filter(|text| !text.is_empty()),
+        artifact_type: artifact_type(matches)?,
         manifests,
         subject: None,
         annotations: Some(own).filter(|annotations: &Annotations| !annotations.is_empty()),
     };
     let packed = pack(&index)?;
     desk.say("Packed    ", format_args!("{} {}", packed.digest().short(), packed.descriptor.media_type));
+    // ORAS pushes it all the same, and nothing has the name that was asked for.
+    if target.location.digest().is_some_and(|digest| digest != *packed.digest()) {
+        let (raw, digest) = (&target.location.raw, packed.digest());
+        return Err(Failure::new(format!("{raw}: the index that is to be pushed has the digest {digest}")));
+    }
     desk.deliver(matches, &packed, &tags).await
 }
 
@@ -82,17 +88,31 @@ pub(crate) fn pack(index: &Index) -> Outcome<Manifest> {
     Manifest::parse(bytes, Some(media_type)).map_err(|error| Failure::new(error.to_string()))
 }
 
+/// The value of `--artifact-type`, when there is one.
+pub(crate) fn artifact_type(matches: &Matches) -> Outcome<Option<String>> {
+    let text = matches.text("artifact-type");
+    if !text.is_empty() {
+        check_media_type(text).map_err(|_| Failure::new(format!("{text}: invalid media type")))?;
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+}
+
 /// Where indexes are made: what both commands on them do.
 pub(crate) struct Desk<'a> {
     pub(crate) session: &'a Session,
     pub(crate) target: &'a TargetOptions,
     pub(crate) store: Arc<dyn Target>,
+    /// The index itself goes to standard output.
+    pub(crate) to_stdout: bool,
 }
 
 impl Desk<'_> {
     /// A status line; the word is padded to ten columns.
     pub(crate) fn say(&self, word: &str, what: impl std::fmt::Display) {
-        self.session.ui.note(format_args!("{word}{what}"));
+        match self.to_stdout {
+            true => self.session.ui.note(format_args!("{word}{what}")),
+            false => self.session.ui.status(format_args!("{word}{what}")),
+        }
     }
 
     fn blame(&self, error: Error) -> Failure {
@@ -102,8 +122,9 @@ impl Desk<'_> {
     /// A manifest of the repository, and its descriptor as an index lists it.
     pub(crate) async fn fetch(&self, source: &str) -> Outcome<(Descriptor, Manifest)> {
         self.say("Fetching  ", source);
-        let manifest = self.store.fetch_reference(source).await.map_err(|error| {
-            self.blame(error).context(format_args!("could not find the manifest {source}"))
+        let manifest = self.store.fetch_reference(source).await.map_err(|error| match error {
+            Error::ReadManifest { .. } => Failure::new(format!("{source} is not a manifest")),
+            error => self.blame(error).context(format_args!("could not find the manifest {source}")),
         })?;
         match source.parse::<tidewaiter_oci::Digest>() {
             Ok(_) => self.say("Fetched   ", source),
@@ -137,12 +158,6 @@ impl Desk<'_> {
             return Ok(());
         }
         tags.iter().try_for_each(|tag| check_tag(self.target, tag))?;
-        if self.target.location.digest().is_some_and(|digest| digest != *index.digest()) {
-            let (raw, digest) = (&self.target.location.raw, index.digest());
-            return Err(Failure::new(format!(
-                "{raw}: the index that is to be pushed has the digest {digest}"
-            )));
-        }
         let reference = self.target.location.reference.as_str();
         let pushed = match self.target.location.digest() {
             None if !reference.is_empty() => self.store.push_tagged(index, reference).await,

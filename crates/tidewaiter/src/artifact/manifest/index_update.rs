@@ -3,7 +3,7 @@
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
 use tidewaiter_oci::{Descriptor, Digest, Index, Manifest, View};
 
-use super::index_create::{Desk, pack};
+use super::index_create::{Desk, artifact_type, pack};
 use crate::artifact::complete;
 use crate::artifact::failure::{self, Failure, Outcome};
 use crate::artifact::options::pretty;
@@ -51,12 +51,13 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         return Ok(());
     }
     let store = target.open_existing(session).await?.target();
-    let desk = Desk { session, target: &target, store };
+    let to_stdout = matches.text("output") == "-";
+    let desk = Desk { session, target: &target, store, to_stdout };
     let (_, before) = desk.fetch(reference).await?;
     let mut index = index_of(&before, reference)?;
     update(&desk, matches, &mut index, removed).await?;
     if matches.given("artifact-type") {
-        index.artifact_type = Some(matches.text("artifact-type").to_owned()).filter(|text| !text.is_empty());
+        index.artifact_type = artifact_type(matches)?;
     }
     let updated = pack(&index)?;
     desk.say("Updated   ", updated.digest());

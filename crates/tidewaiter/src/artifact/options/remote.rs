@@ -70,7 +70,7 @@ fn check_distribution_spec(text: &str) -> Result<(), String> {
     if [REFERRERS_API, REFERRERS_TAG].contains(&text) {
         return Ok(());
     }
-    let options = format!("Available options: {REFERRERS_API}, {REFERRERS_TAG}");
+    let options = format!("Available options: {REFERRERS_TAG}, {REFERRERS_API}");
     Err(format!("unknown distribution specification flag: {text}\n{options}"))
 }
 
@@ -275,7 +275,7 @@ fn headers(typed: &[String]) -> Outcome<HeaderMap> {
         let invalid = || Failure::new(format!("invalid header: {}", tidewaiter_cobra::quote(header)));
         let (name, value) = header.split_once(':').ok_or_else(invalid)?;
         let name: HeaderName = name.trim().parse().map_err(|_| invalid())?;
-        let value = HeaderValue::from_str(value.trim()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_str(value).map_err(|_| invalid())?;
         headers.append(name, value);
     }
     Ok(headers)

@@ -8,6 +8,11 @@ pub(crate) fn flag() -> Flag {
     Flag::bool("no-tty", "[Preview] disable progress bars")
 }
 
+/// `--no-tty` of a command that draws nothing but colours.
+pub(crate) fn colour_flag() -> Flag {
+    Flag::bool("no-tty", "[Preview] disable colors")
+}
+
 /// Progress is drawn: on a terminal that is large enough, unless it was switched off, or debug logs or content
 /// go to the same place.
 pub(crate) fn draws(matches: &Matches) -> bool {

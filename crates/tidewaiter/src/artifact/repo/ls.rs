@@ -25,7 +25,9 @@ pub(crate) fn command() -> Command {
              Example - List the repositories under the registry that include values lexically after last:\n  \
              {oras} repo ls --last \"last_repo\" localhost:5000\n\n\
              Example - [Experimental] List the repositories in JSON format:\n  \
-             {oras} repo ls localhost:5000 --format json\n",
+             {oras} repo ls localhost:5000 --format json\n\n\
+             Example - [Experimental] List the repositories through a Go template:\n  \
+             {oras} repo ls localhost:5000 --format go-template --template '{{.repositories}}'\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REGISTRY), Values::Nothing])
         .flags(remote::flags(Side::ONLY))
@@ -42,6 +44,9 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     matches.validate()?;
     let (registry, namespace) = argument.split_once('/').unwrap_or((argument, ""));
     let namespace = namespace.trim_end_matches('/');
+    if namespace.contains([':', '@']) {
+        return Err(Failure::new("could not parse repository path: tags or digests should not be provided"));
+    }
     let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
     let blame = |error: tidewaiter_oci::Error| match is_answer(&error) {
         true => Failure::from(error).prefixed(FROM_REGISTRY).context("could not list repositories"),
@@ -55,15 +60,13 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let mut pages = client.registry(registry).map_err(blame)?.catalog(last.as_deref());
     let mut found = Vec::new();
     while let Some(page) = pages.next().await.map_err(blame)? {
-        let names = page.into_iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_owned));
+        let names = page.into_iter().filter(|name| name.starts_with(&prefix));
         if format == Format::Text {
-            names.for_each(|name| session.ui.line(one_line(&name)));
+            names.for_each(|name| session.ui.line(one_line(&name[prefix.len()..])));
         } else {
+            // Templates and scripts get whole names, which stand for themselves.
             found.extend(names);
         }
     }
-    format.write(
-        session.ui,
-        &Repositories { registry: argument.trim_end_matches('/').to_owned(), repositories: found },
-    )
+    format.write(session.ui, &Repositories { registry: registry.to_owned(), repositories: found })
 }

@@ -32,7 +32,9 @@ pub(crate) fn command() -> Command {
              Example - [Experimental] Show tags associated with a particular tagged resource:\n  \
              {oras} repo tags localhost:5000/hello:latest\n\n\
              Example - [Experimental] Show tags in JSON format:\n  \
-             {oras} repo tags localhost:5000/hello --format json\n",
+             {oras} repo tags localhost:5000/hello --format json\n\n\
+             Example - [Experimental] Show tags through a Go template:\n  \
+             {oras} repo tags localhost:5000/hello --format go-template --template '{{.tags}}'\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
