@@ -9,6 +9,7 @@
 //! no clock. Content never fails an analysis: what cannot be understood becomes a [`Problem`], and only reading
 //! itself is an error ([`ReadError`]).
 
+mod archive;
 mod error;
 mod fragment;
 mod image;
