@@ -56,7 +56,8 @@ pub(crate) trait Visitor {
 /// # Errors
 /// What is wrong with the archive as a whole; the members before that were visited.
 pub(crate) fn visit(bytes: &[u8], visitor: &mut dyn Visitor, budget: &mut Budget) -> Result<(), Reason> {
-    let archive = ZipArchive::from_slice(bytes).map_err(|error| format!("it is not a whole zip archive ({error})"))?;
+    let archive =
+        ZipArchive::from_slice(bytes).map_err(|error| format!("it is not a whole zip archive ({error})"))?;
     let mut entries = archive.entries();
     loop {
         let entry = match entries.next_entry() {
@@ -181,7 +182,15 @@ pub(crate) mod tests {
         let (start, count) = (out.len() as u64, members.len() as u64);
         out.extend(&directory);
         out.extend(b"PK\x05\x06");
-        out.extend(little(&[(0, 2), (0, 2), (count, 2), (count, 2), (directory.len() as u64, 4), (start, 4), (0, 2)]));
+        out.extend(little(&[
+            (0, 2),
+            (0, 2),
+            (count, 2),
+            (count, 2),
+            (directory.len() as u64, 4),
+            (start, 4),
+            (0, 2),
+        ]));
         out
     }
 
@@ -219,7 +228,8 @@ pub(crate) mod tests {
     #[test]
     fn bombs_and_damage_are_told() {
         let large = vec![0; (MAX_MEMBER + 1) as usize];
-        let mut damaged = zip(&[("bomb", &large, Way::Deflated), ("b", b"some text to compress", Way::Deflated)]);
+        let mut damaged =
+            zip(&[("bomb", &large, Way::Deflated), ("b", b"some text to compress", Way::Deflated)]);
         let start = damaged.windows(2).rposition(|pair| pair == b"\x03\x04").expect("a header");
         damaged[start + 30..start + 34].fill(0xff);
         let mut log = Log::default();

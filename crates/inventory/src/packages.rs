@@ -7,6 +7,7 @@
 mod apk;
 mod dpkg;
 mod executable;
+mod java;
 mod npm;
 mod python;
 
@@ -75,7 +76,8 @@ impl Room {
 }
 
 /// Every room. The first that claims a path reads it.
-pub(crate) const ROOMS: &[&Room] = &[&dpkg::ROOM, &apk::ROOM, &npm::ROOM, &python::ROOM, &executable::ROOM];
+pub(crate) const ROOMS: &[&Room] =
+    &[&dpkg::ROOM, &apk::ROOM, &npm::ROOM, &python::ROOM, &java::ROOM, &executable::ROOM];
 
 /// Who wants to read a file.
 #[derive(Clone, Copy)]

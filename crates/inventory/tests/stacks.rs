@@ -113,7 +113,7 @@ proptest! {
     #[test]
     fn any_bytes_can_be_a_package_file(
         path in prop::sample::select(vec![
-            "var/lib/dpkg/status", "lib/apk/db/installed", "a/package.json", "a.dist-info/METADATA", "a.egg-info",
+            "var/lib/dpkg/status", "lib/apk/db/installed", "a/package.json", "a.dist-info/METADATA", "a.egg-info", "a-1.jar", "bin/a",
         ]),
         text in "([PVSA]:|Package: |Version: |Status: |Source: a \\(|Name: |\\{\"name\": ?\"|\"version\"|[,:}\"\n é\\\\]|[a-z1]{1,5}){0,30}",
         bytes in vec(any::<u8>(), 0..40),

@@ -109,7 +109,8 @@ impl<V: Visitor> Stream<V> {
         {
             self.visitor.unread(&member.name, "the archive ends in the middle of it".to_owned());
         }
-        let failure = self.failure.or_else(|| (!is_whole).then(|| "it has no directory at its end".to_owned()));
+        let failure =
+            self.failure.or_else(|| (!is_whole).then(|| "it has no directory at its end".to_owned()));
         (self.visitor, failure.map_or(Ok(()), Err))
     }
 
@@ -162,10 +163,15 @@ impl<V: Visitor> Stream<V> {
         match (method, is_described) {
             (0, true) => return self.give_up("it has a stored member of unknown size"),
             (0 | 8, _) if flags & 1 == 0 => {}
-            (_, true) => return self.give_up("it has a member that is encrypted or compressed in a rare way"),
+            (_, true) => {
+                return self.give_up("it has a member that is encrypted or compressed in a rare way");
+            }
             (_, false) => {
                 if is_wanted {
-                    self.visitor.unread(name, "it is encrypted or compressed in a way that Java does not read".to_owned());
+                    self.visitor.unread(
+                        name,
+                        "it is encrypted or compressed in a way that Java does not read".to_owned(),
+                    );
                 }
                 let member = Member::passed(name);
                 self.state = State::Data { left: deflated, member };
@@ -216,7 +222,13 @@ impl<V: Visitor> Stream<V> {
             used += taken;
             member.deflated += taken as u64;
             if let Some(content) = &mut member.content {
-                Member::append_to(content, &mut member.reserved, &mut member.failure, &self.scratch[..made], &mut self.budget);
+                Member::append_to(
+                    content,
+                    &mut member.reserved,
+                    &mut member.failure,
+                    &self.scratch[..made],
+                    &mut self.budget,
+                );
             }
             member.inflated += made as u64;
             match status {
@@ -323,7 +335,10 @@ struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     fn short(&self, at: usize) -> u16 {
-        self.0.get(at..at + 2).and_then(|field| field.first_chunk()).map_or(0, |field| u16::from_le_bytes(*field))
+        self.0
+            .get(at..at + 2)
+            .and_then(|field| field.first_chunk())
+            .map_or(0, |field| u16::from_le_bytes(*field))
     }
 
     fn word(&self, at: usize) -> u64 {

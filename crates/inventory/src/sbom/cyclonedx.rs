@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `tidewaiter:layer` | image | `ordinal diff_id`, one per layer, bottom first |
 //! | `tidewaiter:problem` | image | what could not be read, one per problem |
-//! | `tidewaiter:path` | package | `ordinal path`, one per place it was found |
+//! | `tidewaiter:path` | package | `ordinal path`, one per place it was found; members of archives behind `!/` |
 //! | `tidewaiter:layer` | package | `ordinal diff_id` of the layer that brought it first |
 //! | `tidewaiter:source` | package | `name version` of the source package |
 //! | `tidewaiter:owner` | package | package URL of the operating system package that owns its files |
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::Subject;
-use crate::model::{Component, Distro, Inventory};
+use crate::model::{Component, ComponentKind, Distro, Inventory};
 
 /// Writes the document, indented, with a line break at the end.
 #[must_use]
@@ -103,15 +103,20 @@ fn package<'a>(component: &'a Component, reference: &'a str) -> Entry<'a> {
         properties.push(Property::new("owner", owner.clone()));
     }
     let places = component.evidence.iter();
-    properties.extend(places.map(|place| Property::new("path", format!("{} {}", place.layer, place.path))));
+    properties.extend(places.map(|place| {
+        let member = place.member.iter().map(|member| format!("!/{member}")).collect::<String>();
+        Property::new("path", format!("{} {}{member}", place.layer, place.path))
+    }));
     if let Some(source) = &component.source {
         properties.push(Property::new("source", format!("{} {}", source.name, source.version)));
     }
-    // Scoped npm packages have their scope in a field of its own.
-    let (group, name) = match component.name.split_once('/') {
-        Some((group, name)) if component.name.starts_with('@') => (Some(group), name),
-        _ => (None, component.name.as_str()),
+    // Scopes of npm packages and groups of Java artifacts have a field of their own.
+    let parts = match component.kind {
+        ComponentKind::Npm => component.name.split_once('/').filter(|(scope, _)| scope.starts_with('@')),
+        ComponentKind::Maven => component.name.split_once(':'),
+        _ => None,
     };
+    let (group, name) = parts.map_or((None, component.name.as_str()), |(group, name)| (Some(group), name));
     Entry {
         bom_ref: Some(reference),
         group,
