@@ -12,13 +12,23 @@ use crate::response::ApiError;
 
 /// The names of one server, beside those of the loopback interface.
 #[derive(Debug, Clone, Default)]
-pub struct Names(Vec<String>);
+pub struct Names {
+    hosts: Vec<String>,
+    /// Where pages come from that are the server's own behind a proxy, as scheme, host and port.
+    origin: Option<String>,
+}
 
 impl Names {
     /// The loopback names and these: host names or addresses, in any case, without port.
     pub fn and(others: impl IntoIterator<Item = String>) -> Self {
         let plain = |name: String| name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        Self(others.into_iter().map(plain).collect())
+        Self { hosts: others.into_iter().map(plain).collect(), origin: None }
+    }
+
+    /// The same for a server that a proxy gives this origin, such as `https://registry.example.com`.
+    #[must_use]
+    pub fn with_origin(self, origin: Option<String>) -> Self {
+        Self { origin, ..self }
     }
 
     /// Refuses a request that came under another name, or that a page of another site would change something with.
@@ -48,17 +58,15 @@ impl Names {
         host == "localhost"
             || host.ends_with(".localhost")
             || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-            || self.0.contains(&host)
+            || self.hosts.contains(&host)
     }
 
-    /// Whether the page came from this very server: from where the request went, or by one of the names it was given.
+    /// Whether the page came from this very server: from where the request went, or from where a proxy shows it.
     /// Another port of this machine is another site.
     fn is_own(&self, origin: &str, host: Option<&str>) -> bool {
         let Some((_, authority)) = origin.split_once("://") else { return false };
         host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
-            || authority.parse().is_ok_and(|origin: Authority| {
-                self.0.iter().any(|name| name.eq_ignore_ascii_case(origin.host()))
-            })
+            || self.origin.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(origin))
     }
 }
 
@@ -75,7 +83,8 @@ mod tests {
 
     #[track_caller]
     fn check(method: &Method, host: &str, origin: Option<&str>, expect: Option<StatusCode>) {
-        let names = Names::and(["Registry.example.com".to_owned(), "[fd00::1]".to_owned()]);
+        let hosts = ["Registry.example.com", "[fd00::1]", "127.0.0.1"].map(str::to_owned);
+        let names = Names::and(hosts).with_origin(Some("https://registry.example.com".to_owned()));
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_str(host).expect("a value"));
         if let Some(origin) = origin {
@@ -105,8 +114,11 @@ mod tests {
         check(&put, host, Some("http://localhost:5000"), None);
         check(&put, host, Some("https://registry.example.com"), None);
         check(&Method::GET, host, Some("http://evil.example.com"), None);
-        for origin in ["http://evil.example.com", "http://localhost:3000", "null"] {
+        let foreign =
+            ["http://evil.example.com", "http://localhost:3000", "null", "http://registry.example.com:8080"];
+        for origin in foreign {
             check(&put, host, Some(origin), Some(StatusCode::FORBIDDEN));
         }
+        check(&put, "127.0.0.1:5000", Some("http://127.0.0.1:3000"), Some(StatusCode::FORBIDDEN));
     }
 }

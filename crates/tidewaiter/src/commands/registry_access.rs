@@ -54,7 +54,8 @@ impl AccessArgs {
     pub(crate) fn names(&self, address: SocketAddr) -> Option<Names> {
         let external = self.external_url.as_ref().and_then(Url::host_str).map(str::to_owned);
         let all = self.allow_host.iter().cloned().chain(external).chain([address.ip().to_string()]);
-        address.ip().is_loopback().then(|| Names::and(all))
+        let origin = self.external_url.as_ref().map(|url| url.origin().ascii_serialization());
+        address.ip().is_loopback().then(|| Names::and(all).with_origin(origin))
     }
 
     /// The same options with these settings for a registry at this address. One that others can reach is closed
