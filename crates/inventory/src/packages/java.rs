@@ -170,7 +170,7 @@ impl Jar {
         let mut packages: Vec<Package> = Vec::new();
         let member = Some(self.place.clone()).filter(|place| !place.is_empty());
         if let Some(main) = &main {
-            packages.push(package(main, member.clone(), manifest.licenses()));
+            packages.push(package(main, member, manifest.licenses()));
         }
         let inside = main.is_some().then_some(0);
         for pom in self.poms.iter().filter(|pom| main.as_ref().is_none_or(|main| !main.is(pom))) {
