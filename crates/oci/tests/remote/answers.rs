@@ -252,7 +252,8 @@ async fn an_observer_is_shown_everything_but_secrets() {
     .await;
     let notes = Arc::new(Notes::default());
     let mut headers = http::HeaderMap::new();
-    headers.insert("x-own", http::HeaderValue::from_static("secret"));
+    headers.insert("x-own-token", http::HeaderValue::from_static("secret"));
+    headers.insert("x-open", http::HeaderValue::from_static("open"));
     let repository = server.repository(Settings { observer: notes.clone(), headers, ..impatient() });
     let read = repository.fetch_reference("v1").await.expect("there");
     assert_eq!(read.bytes, MANIFEST, "what an observer saw is still read");
@@ -263,7 +264,8 @@ async fn an_observer_is_shown_everything_but_secrets() {
     assert!(!format!("{requests:?} {responses:?}").contains("secret"));
     let masked = |name: &str| (name.to_owned(), "*****".to_owned());
     assert!(requests[2].headers.contains(&masked("Authorization")));
-    assert!(requests[2].headers.contains(&masked("X-Own")));
+    assert!(requests[2].headers.contains(&masked("X-Own-Token")));
+    assert!(requests[2].headers.contains(&("X-Open".to_owned(), "open".to_owned())), "as ORAS shows it");
     let bodies: Vec<&Excerpt> = responses.iter().map(|event| &event.body).collect();
     let text = |text: &str| Excerpt::Text { text: text.to_owned(), cut: false };
     assert_eq!(bodies, [&Excerpt::Empty, &text(r#"{"token":"*****"}"#), &text(MANIFEST)]);
