@@ -7,8 +7,8 @@ pub struct Limits {
     /// Largest single file that is captured for parsing, in bytes. Default 32 MiB: the package database of a
     /// Debian workstation with 4,000 packages is about 5 MiB.
     pub file_bytes: u64,
-    /// All captured files of a layer together, in bytes. Default 256 MiB. They are parsed one after the other,
-    /// so this bounds work and results, not a buffer.
+    /// All captured files of a layer together, in bytes, but for executables and archives, which leave little. Default
+    /// 256 MiB. They are parsed one after the other, so this bounds work and results, not a buffer.
     pub captured_bytes: u64,
     /// Packages kept per layer. Default 200,000.
     pub packages: usize,

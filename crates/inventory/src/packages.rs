@@ -62,6 +62,12 @@ pub(crate) trait Sink {
 }
 
 impl Room {
+    /// Whether a file is worked off as it is read and leaves little, however large it is: executables and archives,
+    /// of which honest images hold gigabytes. What they cost is bounded by the size of the layer.
+    pub(crate) fn leaves_little(&self) -> bool {
+        self.recognises.is_some() || self.stream.is_some()
+    }
+
     /// A room that wants nothing, for the rest of a room to be filled in.
     const EMPTY: Self = Self {
         name: "",

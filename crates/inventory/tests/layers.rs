@@ -207,6 +207,17 @@ fn over_the_budget_the_rest_is_told() {
     );
 }
 
+/// Honest images hold gigabytes of jars, and package databases after them.
+#[test]
+fn archives_leave_room_for_databases() {
+    let jars = (0..9).map(|number| file(&format!("lib/{number}-1.{number}.jar"), [0; 90]));
+    let database = file("lib/apk/db/installed", "P:x\nV:1\n");
+    let limits = Limits { captured_bytes: 100, ..Limits::default() };
+    let fragment = layer::read(&tar(&jars.chain([database]).collect::<Vec<_>>())[..], &source(), &limits);
+    let reasons = reasons(&fragment.expect("a sound layer"));
+    assert!(reasons.iter().all(|reason| !reason.contains("exceed")), "{reasons:?}");
+}
+
 #[test]
 fn problems_are_counted_beyond_their_limit() {
     let names: Vec<_> = (0..10).map(|number| file(&format!("{number}/package.json"), "{")).collect();

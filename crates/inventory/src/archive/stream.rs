@@ -33,13 +33,23 @@ struct Member {
     name: String,
     /// Its content, when it is wanted.
     content: Option<Vec<u8>>,
-    /// Inflates the data, unless they are stored or passed over.
-    inflate: Option<Box<Decompress>>,
+    coding: Coding,
+    /// Size of the content, where the header says it.
+    size: Option<u64>,
     /// Bytes set aside for the content.
     reserved: u64,
     failure: Option<Reason>,
     deflated: u64,
     inflated: u64,
+}
+
+/// How the data of a member are read.
+enum Coding {
+    /// As they are: stored, or of no interest.
+    Plain,
+    Deflated(Box<Decompress>),
+    /// Deflated, and they have said that they end here.
+    Ended,
 }
 
 /// Takes in an archive piece by piece.
@@ -76,22 +86,25 @@ impl<V: Visitor> Stream<V> {
                     bytes = rest;
                     self.data(&mut member, data);
                     let left = left - now as u64;
-                    self.state = if left > 0 { State::Data { left, member } } else { self.close(member) };
+                    if left > 0 {
+                        self.state = State::Data { left, member };
+                    } else {
+                        self.close(member);
+                    }
                 }
                 State::Inflating { mut member } => {
                     let used = self.data(&mut member, bytes);
                     bytes = &bytes[used..];
-                    let ended = used == 0 || member.is_ended();
-                    let (inflated, deflated) = (member.inflated, member.deflated);
-                    if !ended {
-                        self.state = State::Inflating { member };
-                    } else if member.failure.is_some() && !member.is_ended() {
-                        // Nobody knows where the next member is.
-                        let _ = self.close(member);
-                        self.give_up("the data of a member are damaged");
-                    } else {
-                        let _ = self.close(member);
+                    if matches!(member.coding, Coding::Ended) {
+                        let (inflated, deflated) = (member.inflated, member.deflated);
+                        self.close(member);
                         self.state = State::Descriptor { inflated, deflated };
+                    } else if used > 0 {
+                        self.state = State::Inflating { member };
+                    } else {
+                        // Nobody knows where the next member is.
+                        self.close(member);
+                        self.give_up("the data of a member are damaged");
                     }
                 }
                 State::Descriptor { inflated, deflated } => self.descriptor(&mut bytes, inflated, deflated),
@@ -179,20 +192,16 @@ impl<V: Visitor> Stream<V> {
             }
         }
         let member = self.open(name, is_wanted, method == 8, (!is_described).then_some(inflated));
-        self.state = match is_described {
-            true => State::Inflating { member },
+        match is_described {
+            true => self.state = State::Inflating { member },
             false if deflated == 0 => self.close(member),
-            false => State::Data { left: deflated, member },
-        };
+            false => self.state = State::Data { left: deflated, member },
+        }
     }
 
     /// Prepares for the data of a member; `size` is what the header says about the content.
     fn open(&mut self, name: &str, is_wanted: bool, is_deflated: bool, size: Option<u64>) -> Member {
-        let mut member = Member::passed(name);
-        let has_end_inside = size.is_none();
-        if is_deflated && (is_wanted || has_end_inside) {
-            member.inflate = Some(Box::new(Decompress::new(false)));
-        }
+        let mut member = Member { size, ..Member::passed(name) };
         if is_wanted {
             match self.budget.reserve(size.unwrap_or(0)) {
                 Ok(reserved) => {
@@ -202,15 +211,22 @@ impl<V: Visitor> Stream<V> {
                 Err(reason) => self.visitor.unread(name, reason),
             }
         }
+        // Data of unknown length have to be followed to their end.
+        if is_deflated && (member.content.is_some() || size.is_none()) {
+            member.coding = Coding::Deflated(Box::new(Decompress::new(false)));
+        }
         member
     }
 
     /// Takes in data of a member; returns how many of the bytes belong to it.
     fn data(&mut self, member: &mut Member, data: &[u8]) -> usize {
-        let Some(inflate) = &mut member.inflate else {
-            member.deflated += data.len() as u64;
-            member.append(data, &mut self.budget);
-            return data.len();
+        let inflate = match &mut member.coding {
+            Coding::Deflated(inflate) => inflate,
+            Coding::Plain => {
+                member.append(data, &mut self.budget);
+                return data.len();
+            }
+            Coding::Ended => return data.len(),
         };
         let mut used = 0;
         self.scratch.resize(STEP, 0);
@@ -233,7 +249,7 @@ impl<V: Visitor> Stream<V> {
             member.inflated += made as u64;
             match status {
                 Ok(Status::StreamEnd) => {
-                    member.inflate = None;
+                    member.coding = Coding::Ended;
                     return used;
                 }
                 Ok(_) if taken > 0 || made > 0 => {}
@@ -247,15 +263,20 @@ impl<V: Visitor> Stream<V> {
     }
 
     /// Shows the member to the visitor.
-    fn close(&mut self, member: Member) -> State {
-        if let Some(content) = &member.content {
-            match member.failure {
-                Some(reason) => self.visitor.unread(&member.name, reason),
-                None => self.visitor.member(&member.name, content, &mut self.budget),
-            }
-            self.budget.held += member.reserved;
+    fn close(&mut self, member: Member) {
+        self.state = State::Header;
+        let Some(content) = &member.content else { return };
+        let is_whole = match member.coding {
+            Coding::Plain => true,
+            Coding::Deflated(_) => false,
+            Coding::Ended => member.size.is_none_or(|size| size == content.len() as u64),
+        };
+        match member.failure {
+            Some(reason) => self.visitor.unread(&member.name, reason),
+            None if !is_whole => self.visitor.unread(&member.name, "its data are damaged".to_owned()),
+            None => self.visitor.member(&member.name, content, &mut self.budget),
         }
-        State::Header
+        self.budget.held += member.reserved;
     }
 
     /// Passes over the sizes behind a member: with or without a signature, of four or eight bytes each.
@@ -284,17 +305,13 @@ impl Member {
         Self {
             name: name.to_owned(),
             content: None,
-            inflate: None,
+            coding: Coding::Plain,
+            size: None,
             reserved: 0,
             failure: None,
             deflated: 0,
             inflated: 0,
         }
-    }
-
-    /// Whether the data have said that they end here.
-    fn is_ended(&self) -> bool {
-        self.inflate.is_none()
     }
 
     fn append(&mut self, data: &[u8], budget: &mut Budget) {
@@ -434,6 +451,29 @@ mod tests {
             assert!(log.0[0].starts_with("bomb: it "), "{log:?}");
             assert_eq!(log.0[1], "b=rest");
         }
+    }
+
+    /// Data that end too early, go on too long, or have another size than was said.
+    #[test]
+    fn members_that_are_not_what_their_header_says_are_damaged() {
+        let sound = zip(&[("a", b"some text, some text", Way::Deflated), ("b", b"rest", Way::Stored)]);
+        let (deflated, name) = (u32::from_le_bytes(*sound[18..].first_chunk().expect("a size")), 31);
+        for change in [-1_i32, 1] {
+            let mut data = sound[name..name + deflated as usize].to_vec();
+            data.resize((deflated as i32 + change) as usize, 0);
+            let mut archive = sound[..name].to_vec();
+            archive[18..22].copy_from_slice(&(deflated as i32 + change).to_le_bytes());
+            archive.extend(data);
+            archive.extend(&sound[name + deflated as usize..]);
+            for step in [1, 7, 1000] {
+                let (log, _) = streamed(&archive, step);
+                let expect = if change < 0 { "a: its data are damaged" } else { "a=some text, some text" };
+                assert_eq!(log.0, [expect, "b=rest"], "{change} {step}");
+            }
+        }
+        let mut archive = sound;
+        archive[22] += 1;
+        assert_eq!(streamed(&archive, 5).0.0, ["a: its data are damaged", "b=rest"]);
     }
 
     #[test]

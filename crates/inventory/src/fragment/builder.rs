@@ -2,7 +2,7 @@
 
 use super::{Content, Entry, FRAGMENT_VERSION, Fragment, Kept, toc::TocWriter};
 use crate::limits::Limits;
-use crate::packages::{self, Origin, Reader, Sink};
+use crate::packages::{self, Origin, Reader, Room, Sink};
 use crate::problems::Problems;
 
 /// Largest file that is read for nothing but the chance of a hard link to it.
@@ -63,8 +63,7 @@ impl<'l> Builder<'l> {
             Reader::Room(room) => Some(room),
             Reader::System => None,
         };
-        // What is known by its bytes is parsed in place and leaves little; only names can be made up cheaply.
-        let is_free = room.is_some_and(|room| room.recognises.is_some());
+        let is_free = room.is_some_and(Room::leaves_little);
         if size > limits.file_bytes {
             if let Some(stream) = room.and_then(|room| room.stream) {
                 return Some(Interest::Stream(reader, stream(path, size)));
@@ -98,7 +97,7 @@ impl<'l> Builder<'l> {
         // Sizes come from the image, but only those within the limit for one file get here.
         buffer.reserve_exact(usize::try_from(size.min(self.limits.file_bytes)).unwrap_or_default());
         read(&mut buffer)?;
-        if !matches!(reader, Reader::Room(room) if room.recognises.is_some()) {
+        if !matches!(reader, Reader::Room(room) if room.leaves_little()) {
             self.captured = self.captured.saturating_add(buffer.len() as u64);
         }
         let kept = packages::parse(reader, path, &buffer, &mut self.problems);
