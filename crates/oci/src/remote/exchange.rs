@@ -171,7 +171,7 @@ impl Client {
 
     /// Sends one request and waits for the head of its answer.
     async fn exchange(&self, call: &Call, hop: Hop, body: Option<reqwest::Body>) -> Result<Answer, Failure> {
-        let Hop { method, url, headers, to_registry } = hop;
+        let Hop { method, url, mut headers, to_registry } = hop;
         let observer = self.settings().observer.as_ref();
         let watched = observer.wants_wire();
         let number = self.requests().fetch_add(1, Ordering::Relaxed);
@@ -179,6 +179,7 @@ impl Client {
             let headers = shown_headers(&headers, self.secret_headers());
             observer.request(&RequestEvent { number, method: method.clone(), url: shown_url(&url), headers });
         }
+        headers.values_mut().for_each(trim);
         let (shown_method, shown, host) = (method.to_string(), shown_url(&url), host_of(&url));
         let request_error = |reason| Error::Request { method: shown_method, url: shown, reason };
         let Some(body) = body else {
@@ -258,6 +259,17 @@ fn not_challenged_elsewhere(answer: Answer) -> Result<Answer, Failure> {
     }
 }
 
+/// Takes away the white space around a value: people type it, servers of HTTP/2 refuse it (RFC 9113, section 8.2.1).
+fn trim(value: &mut HeaderValue) {
+    let trimmed = value.as_bytes().trim_ascii();
+    if trimmed.len() < value.len()
+        && let Ok(mut plain) = HeaderValue::from_bytes(trimmed)
+    {
+        plain.set_sensitive(value.is_sensitive());
+        *value = plain;
+    }
+}
+
 /// Where an answer redirects to.
 fn redirection(answer: &Answer) -> Option<String> {
     match answer.status().as_u16() {
@@ -270,4 +282,20 @@ fn redirection(answer: &Answer) -> Option<String> {
 pub(super) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_sent_without_white_space_around_them() {
+        for (typed, sent) in [(" b", "b"), ("a b\t", "a b"), ("b", "b"), (" ", "")] {
+            let mut value = HeaderValue::from_str(typed).expect("a value");
+            value.set_sensitive(true);
+            trim(&mut value);
+            assert_eq!(value.to_str().expect("text"), sent);
+            assert!(value.is_sensitive());
+        }
+    }
 }
