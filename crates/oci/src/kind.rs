@@ -6,7 +6,7 @@
 
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::manifest::{ImageManifest, Index, Manifest, View};
+use crate::manifest::{ImageManifest, Manifest, View};
 use crate::media_type;
 
 /// What a manifest is.
@@ -74,7 +74,7 @@ impl Role {
 }
 
 /// Annotation of a member of an index that speaks of another member (BuildKit, "Attestation Storage").
-pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// Where attestations say what their layers state: BuildKit's annotation and cosign's.
 const PREDICATES: [&str; 2] = ["in-toto.io/predicate-type", "predicateType"];
@@ -120,7 +120,7 @@ pub fn spoken_of_by_tag(tag: &str) -> Option<Digest> {
 pub fn predicates(manifest: &Manifest) -> impl Iterator<Item = &str> {
     let layers = match &manifest.view {
         View::Image(image) => image.layers.as_slice(),
-        View::Index(Index { .. }) | View::Artifact(_) => &[],
+        View::Index(_) | View::Artifact(_) => &[],
     };
     layers.iter().filter_map(|layer| PREDICATES.iter().find_map(|name| layer.annotation(name)))
 }
@@ -159,11 +159,11 @@ fn classify_image(image: &ImageManifest) -> Option<ArtifactKind> {
         return Some(ArtifactKind { role: role(named), artifact_type: named.to_owned() });
     }
     // Tools that push something of their own often leave the image's type on the configuration.
-    let odd = image.layers.iter().find(|layer| !media_type::is_layer(&layer.media_type))?;
-    image.layers.iter().all(|layer| !media_type::is_layer(&layer.media_type)).then(|| {
-        let artifact_type = odd.media_type.clone();
-        ArtifactKind { role: role(&artifact_type), artifact_type }
-    })
+    let first = image.layers.first()?;
+    if image.layers.iter().any(|layer| media_type::is_layer(&layer.media_type)) {
+        return None;
+    }
+    Some(ArtifactKind { role: role(&first.media_type), artifact_type: first.media_type.clone() })
 }
 
 fn artifact(artifact_type: &str) -> Kind {

@@ -163,12 +163,18 @@ impl Platform {
         let names = self.names().await?;
         let counts = self.counts().await?;
         let artifacts = self.artifacts(&names).await?;
+        let mut speaking: BTreeMap<&str, Vec<ArtifactSummary>> = BTreeMap::new();
+        for artifact in &artifacts {
+            for subject in &artifact.subjects {
+                speaking.entry(subject).or_default().push(artifact.clone());
+            }
+        }
         let mut indexes = self.pairs(sql::INDEXES).await?;
         for image in &mut images {
             image.names = names.get(&image.digest).cloned().unwrap_or_default();
             image.findings = counts.get(&image.digest).cloned().unwrap_or_default();
             image.indexes = indexes.remove(&image.digest).unwrap_or_default();
-            image.artifacts = speaking_of(&artifacts, &image.digest);
+            image.artifacts = speaking.remove(image.digest.as_str()).unwrap_or_default();
         }
         let mut empty_indexes = Vec::new();
         for row in self.db.fetch_all(sql::EMPTY_INDEXES, args![]).await? {
@@ -183,17 +189,8 @@ impl Platform {
         let mut subjects = self.pairs(sql::SUBJECTS).await?;
         let mut artifacts = Vec::new();
         for row in self.db.fetch_all(sql::ARTIFACTS, args![]).await? {
-            let digest = row.text(0)?;
-            artifacts.push(ArtifactSummary {
-                names: names.get(&digest).cloned().unwrap_or_default(),
-                artifact_type: row.text(1)?,
-                role: row.text(2)?,
-                states: row.str(3)?.split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect(),
-                size: row.i64(4)?,
-                pushed_at: row.i64(5)?,
-                subjects: subjects.remove(&digest).unwrap_or_default(),
-                digest,
-            });
+            let subjects = subjects.remove(row.str(0)?).unwrap_or_default();
+            artifacts.push(read_artifact(&row, names, subjects)?);
         }
         Ok(artifacts)
     }
@@ -213,7 +210,9 @@ impl Platform {
         let row = self.db.fetch_optional(sql::ONE, args![digest.as_str()]).await?.ok_or_else(unknown)?;
         let mut summary = read_summary(&row)?;
         let names = self.names().await?;
-        summary.artifacts = speaking_of(&self.artifacts(&names).await?, digest.as_str());
+        for row in self.db.fetch_all(sql::ARTIFACTS_OF, args![digest.as_str()]).await? {
+            summary.artifacts.push(read_artifact(&row, &names, vec![digest.to_string()])?);
+        }
         summary.names = names.get(digest.as_str()).cloned().unwrap_or_default();
         let findings = self.findings(digest).await?;
         for finding in &findings {
@@ -285,10 +284,22 @@ impl Platform {
     }
 }
 
-fn speaking_of(artifacts: &[ArtifactSummary], digest: &str) -> Vec<ArtifactSummary> {
-    let speaking =
-        artifacts.iter().filter(|artifact| artifact.subjects.iter().any(|subject| subject == digest));
-    speaking.cloned().collect()
+fn read_artifact(
+    row: &Row,
+    names: &BTreeMap<String, Vec<String>>,
+    subjects: Vec<String>,
+) -> Result<ArtifactSummary> {
+    let digest = row.text(0)?;
+    Ok(ArtifactSummary {
+        names: names.get(&digest).cloned().unwrap_or_default(),
+        artifact_type: row.text(1)?,
+        role: row.text(2)?,
+        states: row.str(3)?.split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect(),
+        size: row.i64(4)?,
+        pushed_at: row.i64(5)?,
+        subjects,
+        digest,
+    })
 }
 
 fn read_summary(row: &Row) -> Result<ImageSummary> {

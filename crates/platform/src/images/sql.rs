@@ -77,6 +77,10 @@ tidewaiter_db::statements! {
     /// All artifacts, the newest push first.
     ARTIFACTS = "SELECT digest, artifact_type, role, states, size, pushed_at FROM artifacts
         ORDER BY pushed_at DESC, digest";
+    /// The artifacts that speak of a manifest.
+    ARTIFACTS_OF = "SELECT digest, artifact_type, role, states, size, pushed_at FROM artifacts
+        JOIN artifact_subjects ON artifact_digest = digest WHERE subject_digest = $1
+        ORDER BY pushed_at DESC, digest";
     /// What all artifacts speak of.
     SUBJECTS = "SELECT artifact_digest, subject_digest FROM artifact_subjects ORDER BY 1, 2";
     /// The indexes that list each image, the newest push first.

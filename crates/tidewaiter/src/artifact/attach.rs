@@ -68,13 +68,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let platform = platform::read(matches)?;
     matches.validate()?;
     if packing.is_empty() && target.location.reference.is_empty() {
-        return Err(Failure::new(format!("\"{}\": no tag or digest specified", target.location.raw))
-            .usage(&session.use_line)
-            .advice(format!(
-                "Are you missing an artifact reference to attach to? Please specify a reference in the form of \
-                 \"<name>:<tag>\" or \"<name>@<digest>\". Run \"{} -h\" for more options and examples",
-                session.path
-            )));
+        return Err(session.missing_subject(&target.location.raw));
     }
     if packing.is_empty() {
         return Err(Failure::new("neither file nor annotation provided in the command")

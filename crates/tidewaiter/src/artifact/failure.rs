@@ -96,9 +96,15 @@ impl From<tidewaiter_cobra::Error> for Failure {
 pub(crate) fn file(
     operation: &'static str,
     path: &std::path::Path,
-) -> impl FnOnce(std::io::Error) -> Failure {
+) -> impl FnOnce(std::io::Error) -> Failure + use<> {
     let path = path.display().to_string();
     move |error| Failure::new(format!("failed to {operation} {path}: {}", reason(&error)))
+}
+
+/// A file that is not found, under the path it was looked for at: whoever reads a log does not know the directory that
+/// it was written in.
+pub(crate) fn sought(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure + use<> {
+    file("find", &std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }
 
 /// What the system says, in the words that scripts written for Go programs look for.

@@ -169,9 +169,7 @@ impl PackingOptions {
             FileAttributes::Keep => path.symlink_metadata(),
             FileAttributes::Ignore => path.metadata(),
         };
-        // Whoever reads a log does not know the directory that it was written in.
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Ok(metadata.map_err(failure::file("find", &absolute))?.file_type())
+        Ok(metadata.map_err(failure::sought(path))?.file_type())
     }
 
     /// Packs the configuration that `file[:type]` names.

@@ -8,6 +8,9 @@ use tempfile::TempDir;
 use crate::artifact::failure::{self, Failure, Outcome};
 use crate::ui::Ui;
 
+/// How a tag or a digest is written.
+const REFERENCE_FORM: &str = "\"<name>:<tag>\" or \"<name>@<digest>\"";
+
 /// A running command.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
@@ -38,17 +41,23 @@ impl Session {
 
     /// A reference without the tag or digest that the command needs.
     pub(crate) fn missing_reference(&self, raw: &str) -> Failure {
-        self.missing(raw, "no tag or digest specified", "\"<name>:<tag>\" or \"<name>@<digest>\"")
+        self.missing(raw, "", "no tag or digest specified", REFERENCE_FORM)
+    }
+
+    /// A subject without its reference, where nothing is given that could be attached either: a word may be missing.
+    pub(crate) fn missing_subject(&self, raw: &str) -> Failure {
+        let hint = "Are you missing an artifact reference to attach to? ";
+        self.missing(raw, hint, "no tag or digest specified", REFERENCE_FORM)
     }
 
     /// A reference without the digest that the command needs.
     pub(crate) fn missing_digest(&self, raw: &str) -> Failure {
-        self.missing(raw, "no digest specified", "\"<name>@<digest>\"")
+        self.missing(raw, "", "no digest specified", "\"<name>@<digest>\"")
     }
 
-    fn missing(&self, raw: &str, what: &str, form: &str) -> Failure {
+    fn missing(&self, raw: &str, hint: &str, what: &str, form: &str) -> Failure {
         Failure::new(format!("\"{raw}\": {what}")).usage(&self.use_line).advice(format!(
-            "Please specify a reference in the form of {form}. Run \"{} -h\" for more options and examples",
+            "{hint}Please specify a reference in the form of {form}. Run \"{} -h\" for more options and examples",
             self.path
         ))
     }

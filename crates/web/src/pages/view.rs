@@ -8,36 +8,13 @@ use tidewaiter_platform::images::{ArtifactSummary, ImageSummary, Listing, Severi
 use tidewaiter_platform::report::ReportedFinding;
 use tidewaiter_platform::{LayerFacts, Problem};
 
-/// An image as a row, and at the head of its own page.
-pub(crate) struct ImageRow {
+/// What something in a registry is called.
+pub(crate) struct Named {
     pub(crate) digest: String,
-    pub(crate) platform: String,
-    pub(crate) components: i64,
-    pub(crate) findings: Chips,
     names: Vec<String>,
-    state: State,
-    failure: Option<String>,
-    distro: Option<String>,
-    size: i64,
-    unjudged: i64,
 }
 
-impl ImageRow {
-    pub(crate) fn new(image: ImageSummary) -> Self {
-        Self {
-            findings: Chips(image.findings),
-            digest: image.digest,
-            platform: image.platform,
-            components: image.components,
-            names: image.names,
-            state: image.state,
-            failure: image.failure,
-            distro: image.distro,
-            size: image.size,
-            unjudged: image.unjudged,
-        }
-    }
-
+impl Named {
     /// The first of its names, else its digest.
     pub(crate) fn title(&self) -> &str {
         self.names.first().unwrap_or(&self.digest)
@@ -49,6 +26,35 @@ impl ImageRow {
 
     pub(crate) fn short_digest(&self) -> &str {
         self.digest.get(..19).unwrap_or(&self.digest)
+    }
+}
+
+/// An image as a row, and at the head of its own page.
+pub(crate) struct ImageRow {
+    pub(crate) named: Named,
+    pub(crate) platform: String,
+    pub(crate) components: i64,
+    pub(crate) findings: Chips,
+    state: State,
+    failure: Option<String>,
+    distro: Option<String>,
+    size: i64,
+    unjudged: i64,
+}
+
+impl ImageRow {
+    pub(crate) fn new(image: ImageSummary) -> Self {
+        Self {
+            findings: Chips(image.findings),
+            named: Named { digest: image.digest, names: image.names },
+            platform: image.platform,
+            components: image.components,
+            state: image.state,
+            failure: image.failure,
+            distro: image.distro,
+            size: image.size,
+            unjudged: image.unjudged,
+        }
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -84,28 +90,12 @@ impl ImageRow {
 
 /// A row of the list: an image, or the images of an index, one per platform.
 pub(crate) struct ImageGroup {
-    pub(crate) digest: String,
+    pub(crate) named: Named,
     pub(crate) pushed: String,
     /// The images, in the order of their platforms; none in an index without any.
     pub(crate) images: Vec<ImageRow>,
     /// What speaks of them, each once.
     pub(crate) artifacts: String,
-    names: Vec<String>,
-}
-
-impl ImageGroup {
-    /// The first of its names, else its digest.
-    pub(crate) fn title(&self) -> &str {
-        self.names.first().unwrap_or(&self.digest)
-    }
-
-    pub(crate) fn more_names(&self) -> &[String] {
-        self.names.get(1..).unwrap_or_default()
-    }
-
-    pub(crate) fn short_digest(&self) -> &str {
-        self.digest.get(..19).unwrap_or(&self.digest)
-    }
 }
 
 /// The rows of the list, the one pushed last first: images of one index together.
@@ -118,7 +108,8 @@ pub(crate) fn groups(listing: Listing) -> Vec<ImageGroup> {
         let place = *places.entry(digest.clone()).or_insert(groups.len());
         if place == groups.len() {
             let (names, pushed) = (image.names.clone(), rfc3339(image.pushed_at));
-            groups.push(ImageGroup { digest, pushed, images: Vec::new(), artifacts: String::new(), names });
+            let named = Named { digest, names };
+            groups.push(ImageGroup { named, pushed, images: Vec::new(), artifacts: String::new() });
             artifacts.push(BTreeSet::new());
         }
         artifacts[place].extend(image.artifacts.iter().flat_map(labels));
@@ -134,11 +125,10 @@ pub(crate) fn groups(listing: Listing) -> Vec<ImageGroup> {
         group.artifacts = artifacts.into_iter().collect::<Vec<_>>().join(", ");
     }
     groups.extend(listing.empty_indexes.into_iter().map(|index| ImageGroup {
-        digest: index.digest,
+        named: Named { digest: index.digest, names: index.names },
         pushed: rfc3339(index.pushed_at),
         images: Vec::new(),
         artifacts: String::new(),
-        names: index.names,
     }));
     groups.sort_by(|one, other| other.pushed.cmp(&one.pushed));
     groups
@@ -151,32 +141,25 @@ fn labels(artifact: &ArtifactSummary) -> Vec<String> {
 
 /// An artifact as a row.
 pub(crate) struct ArtifactRow {
-    pub(crate) digest: String,
+    pub(crate) named: Named,
     pub(crate) label: String,
     pub(crate) artifact_type: String,
     pub(crate) size: String,
     pub(crate) pushed: String,
     /// What it speaks of.
     pub(crate) subjects: Vec<String>,
-    names: Vec<String>,
 }
 
 impl ArtifactRow {
     pub(crate) fn new(artifact: &ArtifactSummary) -> Self {
         Self {
-            digest: artifact.digest.clone(),
+            named: Named { digest: artifact.digest.clone(), names: artifact.names.clone() },
             label: labels(artifact).join(", "),
             artifact_type: artifact.artifact_type.clone(),
             size: size_text(u64::try_from(artifact.size).unwrap_or_default()),
             pushed: rfc3339(artifact.pushed_at),
             subjects: artifact.subjects.clone(),
-            names: artifact.names.clone(),
         }
-    }
-
-    /// The first of its names, else its digest.
-    pub(crate) fn title(&self) -> &str {
-        self.names.first().unwrap_or(&self.digest)
     }
 }
 

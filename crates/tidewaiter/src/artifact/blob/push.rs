@@ -114,8 +114,7 @@ async fn find(
         return Ok((Source::Named(Box::new(blob), Content::Stream(Box::pin(tokio::io::stdin()))), None));
     }
     let given = Path::new(file);
-    let absolute = std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
-    let kind = given.metadata().map_err(failure::file("find", &absolute))?.file_type();
+    let kind = given.metadata().map_err(failure::sought(given))?.file_type();
     let spooled = match kind.is_file() || kind.is_dir() {
         true => None,
         false => Some(spool::file(session.ui, given).await?),
