@@ -105,15 +105,15 @@ impl Command {
     #[must_use]
     pub fn with_builtins(self, invocation: &[&str]) -> Self {
         let program = invocation.join(" ");
-        let help = Self::new("help").positionals("[command]").short("Help about any command").long(format!(
-            "Help provides help for any command in the application.\n\
-                 Simply type {program} help [path to command] for full details."
+        let help = Self::new("help").positionals("[command]").short("Describe a command").long(format!(
+            "Describe a command; its own --help says the same\n\n\
+             Example - Find out what completion in zsh needs:\n  {program} help completion zsh"
         ));
         let mut completion = Self::group("completion")
-            .short("Generate the autocompletion script for the specified shell")
+            .short("Print a script that completes words in a shell")
             .long(format!(
-                "Generate the autocompletion script for {program} for the specified shell.\n\
-                 See each sub-command's help for details on how to use the generated script."
+                "Print a script that completes words in a shell: commands, flags and their values after {program}\n\n\
+                 The help of each shell's command says where its script goes."
             ));
         for shell in Shell::ALL {
             completion = completion.command(shell.command(&program));

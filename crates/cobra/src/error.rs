@@ -113,7 +113,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownCommand { parent, .. } => Some(format!("Run '{parent} --help' for usage.")),
+            Self::UnknownCommand { parent, .. } => Some(format!("`{parent} --help` lists the commands")),
             _ => None,
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn usage(path: &Path<'_>) -> String {
     }
     if has_commands {
         let root = path.text();
-        text.push_str(&format!("\n\nUse \"{root} [command] --help\" for more information about a command."));
+        text.push_str(&format!("\n\n\"{root} [command] --help\" describes a command."));
     }
     text.push('\n');
     text
@@ -69,8 +69,7 @@ fn is_listed(command: &Command) -> bool {
 pub(crate) fn help_flag(command: &Command) -> Option<Flag> {
     let own = command.raw || command.flags.iter().any(|flag| flag.name == "help");
     let taken = command.flags.iter().any(|flag| flag.shorthand == Some('h'));
-    let name = command.name.rsplit(' ').next().unwrap_or_default();
-    let flag = Flag::bool("help", format!("help for {name}"));
+    let flag = Flag::bool("help", "show this help");
     (!own).then(|| if taken { flag } else { flag.short('h') })
 }
 

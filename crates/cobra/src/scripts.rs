@@ -49,30 +49,25 @@ impl Shell {
         let file = program.replace(' ', "-");
         match self {
             Self::Bash => format!(
-                "To load completions in your current shell session:\n\n\
-                 \tsource <({program} completion bash)\n\n\
-                 To load completions for every new session, execute once:\n\n\
-                 \t{program} completion bash > /etc/bash_completion.d/{file}"
+                "Example - Complete in this shell:\n  eval \"$({program} completion bash)\"\n\n\
+                 Example - Complete in every shell from now on:\n  \
+                 echo 'eval \"$({program} completion bash)\"' >> ~/.bashrc"
             ),
             Self::Zsh => format!(
-                "Completion must be switched on in your environment (once):\n\n\
-                 \techo \"autoload -U compinit; compinit\" >> ~/.zshrc\n\n\
-                 To load completions in your current shell session:\n\n\
-                 \tsource <({program} completion zsh)\n\n\
-                 To load completions for every new session, execute once:\n\n\
-                 \t{program} completion zsh > \"${{fpath[1]}}/_{file}\""
+                "It needs zsh's own completion, which `autoload -Uz compinit && compinit` switches on.\n\n\
+                 Example - Complete in this shell:\n  . <({program} completion zsh)\n\n\
+                 Example - Complete in every shell from now on; the line belongs below the one with compinit:\n  \
+                 echo '. <({program} completion zsh)' >> ~/.zshrc"
             ),
             Self::Fish => format!(
-                "To load completions in your current shell session:\n\n\
-                 \t{program} completion fish | source\n\n\
-                 To load completions for every new session, execute once:\n\n\
-                 \t{program} completion fish > ~/.config/fish/completions/{file}.fish"
+                "Example - Complete in every shell from now on:\n  \
+                 {program} completion fish > ~/.config/fish/conf.d/{file}.fish"
             ),
             Self::PowerShell => format!(
-                "To load completions in your current shell session:\n\n\
-                 \t{program} completion powershell | Out-String | Invoke-Expression\n\n\
-                 To load completions for every new session, add the output of the above command\n\
-                 to your powershell profile."
+                "Example - Complete in this shell:\n  \
+                 Invoke-Expression ({program} completion powershell | Out-String)\n\n\
+                 Example - Complete in every shell from now on:\n  \
+                 {program} completion powershell >> $PROFILE"
             ),
         }
     }
@@ -81,14 +76,10 @@ impl Shell {
     pub(crate) fn command(self, program: &str) -> Command {
         let name = self.name();
         Command::new(name)
-            .short(format!("Generate the autocompletion script for {name}"))
-            .long(format!(
-                "Generate the autocompletion script for the {name} shell.\n\n{}\n\n\
-                 You will need to start a new shell for this setup to take effect.",
-                self.instructions(program)
-            ))
+            .short(format!("Print the script for {name}"))
+            .long(format!("Print the script for {name}\n\n{}", self.instructions(program)))
             .arguments(Arguments::None, &[Values::Nothing])
-            .flag(Flag::bool("no-descriptions", "disable completion descriptions"))
+            .flag(Flag::bool("no-descriptions", "complete words without a description beside them"))
     }
 
     /// The script for a program; `invocation` is the program and the words that lead to the tree, separated

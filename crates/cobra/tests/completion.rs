@@ -52,7 +52,7 @@ fn answers_follow_the_protocol() {
     assert_eq!(complete(&["pull", "--nope", ""]), ":0\n");
     assert_eq!(complete(&["pull", "--help", ""]), ":4\n");
     assert_eq!(complete(&["backup", "-"]), "--to\twhere to\n:4\n");
-    assert_eq!(complete(&["completion", "z"]), "zsh\tGenerate the autocompletion script for zsh\n:4\n");
+    assert_eq!(complete(&["completion", "z"]), "zsh\tPrint the script for zsh\n:4\n");
 }
 
 #[test]

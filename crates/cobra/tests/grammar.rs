@@ -167,7 +167,7 @@ fn errors_are_worded_as_pflag_and_cobra_word_them() {
 #[test]
 fn an_unknown_command_points_to_help() {
     let error = program().dispatch(&words("nope")).result.expect_err("unknown");
-    assert_eq!(error.hint().as_deref(), Some("Run 'boat --help' for usage."));
+    assert_eq!(error.hint().as_deref(), Some("`boat --help` lists the commands"));
     assert!(matches!(error, Error::UnknownCommand { .. }));
 }
 
@@ -200,7 +200,7 @@ Flags:
       --format string            how to print:
                                  'json': as JSON
                                  'text': as text
-  -h, --help                     help for push
+  -h, --help                     show this help
       --image-spec string        [Preview] type of manifest (default \"v1.1\")
       --media-type strings       accepted types
   -o, --output path              output path
@@ -221,17 +221,17 @@ Usage:
   boat [command]
 
 Available Commands:
-  completion  Generate the autocompletion script for the specified shell
-  help        Help about any command
+  completion  Print a script that completes words in a shell
+  help        Describe a command
   manifest    Manifest operations
   push        Push files
   version     Show the version
 
 Flags:
-  -h, --help    help for boat
+  -h, --help    show this help
       --trace   trace everything
 
-Use \"boat [command] --help\" for more information about a command.
+\"boat [command] --help\" describes a command.
 ";
     assert_eq!(printed(""), expected);
     assert_eq!(printed("--help"), expected);

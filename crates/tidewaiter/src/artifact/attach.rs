@@ -22,38 +22,45 @@ pub(crate) fn command() -> Command {
             "[flags] --artifact-type=<type> <name>{:<tag>|@<digest>} \
              {<file>[:<layer_media_type>]|--annotation <key>=<value>} [...]",
         )
-        .short("Attach files to an existing artifact")
+        .short("Attach an SBOM, a signature or any files to an image or artifact")
         .long(
-            "Attach files to an existing artifact\n\n\
-             Example - Attach file 'hi.txt' with artifact type 'doc/example' to manifest 'hello:v1' in registry \
-             'localhost:5000':\n  {oras} attach --artifact-type doc/example localhost:5000/hello:v1 hi.txt\n\n\
-             Example - Push file \"hi.txt\" with the custom layer media type 'application/vnd.me.hi':\n  \
-             {oras} attach --artifact-type doc/example localhost:5000/hello:v1 hi.txt:application/vnd.me.hi\n\n\
-             Example - Attach file 'hi.txt' using a specific method for the Referrers API:\n  \
-             {oras} attach --artifact-type doc/example --distribution-spec v1.1-referrers-api \
-             localhost:5000/hello:v1 hi.txt\n  \
-             {oras} attach --artifact-type doc/example --distribution-spec v1.1-referrers-tag \
-             localhost:5000/hello:v1 hi.txt\n\n\
-             Example - Attach file 'hi.txt' and add annotations from file 'annotation.json':\n  \
-             {oras} attach --artifact-type doc/example --annotation-file annotation.json \
-             localhost:5000/hello:v1 hi.txt\n\n\
-             Example - Attach an artifact with manifest annotations:\n  \
-             {oras} attach --artifact-type doc/example --annotation \"key1=val1\" --annotation \"key2=val2\" \
-             localhost:5000/hello:v1\n\n\
-             Example - [Experimental] Attach file 'hi.txt' and format output in JSON:\n  \
-             {oras} attach --artifact-type doc/example localhost:5000/hello:v1 hi.txt --format json\n\n\
-             Example - Attach file to the manifest tagged 'v1' in an OCI image layout folder 'layout-dir':\n  \
-             {oras} attach --oci-layout --artifact-type doc/example layout-dir:v1 hi.txt\n",
+            "Attach an SBOM, a signature or any files to an image or artifact\n\n\
+             What is attached is an artifact of its own that names its subject. The subject and its digest \
+             stay as they are; `{oras} discover` lists what is attached to it.\n\n\
+             Example - Attach an SBOM to an image:\n  \
+             {oras} attach --artifact-type application/spdx+json registry.example.com/team/app:1.4 \
+             app.spdx.json\n\n\
+             Example - Say of each file what it is, with its media type after a colon:\n  \
+             {oras} attach --artifact-type application/vnd.example.scan registry.example.com/team/app:1.4 \
+             scan.json:application/json log.txt:text/plain\n\n\
+             Example - Note an approval: two annotations and no file:\n  \
+             {oras} attach --artifact-type application/vnd.example.approval -a by=qa -a ticket=REL-71 \
+             registry.example.com/team/app:1.4\n\n\
+             Example - Attach to one image of a multi-platform index:\n  \
+             {oras} attach --platform linux/arm64 --artifact-type application/spdx+json \
+             registry.example.com/team/app:1.4 arm64.spdx.json\n\n\
+             Example - [Experimental] Keep the digest of what was attached:\n  \
+             digest=$({oras} attach --artifact-type text/plain registry.example.com/team/app:1.4 notes.txt \
+             --format go-template='{{.digest}}')\n\n\
+             Example - Attach to an image in a layout on disk:\n  \
+             {oras} attach --oci-layout --artifact-type text/plain ./app-layout:1.4 notes.txt\n",
         )
         .arguments(Arguments::AtLeast(1), &[Values::Ask(complete::REFERENCE), Values::Files])
         .flags(target::flags(Side::ONLY))
         .flag(remote::distribution_spec_flag(Side::ONLY))
-        .flag(platform::named("platform", "attach to an arch-specific subject"))
+        .flag(platform::named("platform", "of an index, attach to the image for this platform"))
         .flags(packing::flags())
         .flags(format::flags(format::USUAL))
         .flag(terminal::flag())
-        .flag(Flag::text("artifact-type", "artifact type").required().values(Values::Nothing))
-        .flag(Flag::text("config", "`path` of image config file"))
+        .flag(
+            Flag::text(
+                "artifact-type",
+                "type of what is attached: a media type, such as application/spdx+json",
+            )
+            .required()
+            .values(Values::Nothing),
+        )
+        .flag(Flag::text("config", "use the file at `path` as config; a media type may follow a colon"))
         .flag(concurrency(5))
         .flag(remote::debug_flag())
         .flag(verbose(true))

@@ -32,33 +32,30 @@ const TAGS_ON_A_LINE: usize = 5;
 pub(crate) fn command() -> Command {
     Command::new("backup")
         .positionals("[flags] --output <path> <registry>/<repository>[:<ref1>[,<ref2>...]]")
-        .short("[Experimental] Back up artifacts from a registry into an OCI image layout")
+        .short("[Experimental] Save tags of a repository to a directory or a tar archive")
         .long(
-            "[Experimental] Back up artifacts from a registry into an OCI image layout, saved either as a directory \
-             or a tar archive.\nThe output format is determined by the file extension of the specified output path: \
-             if it ends with \".tar\", the output will be a tar archive; otherwise, it will be a directory.\n\n\
-             Example - Back up a single artifact to a directory:\n  \
-             {oras} backup --output hello localhost:5000/hello:v1\n\n\
-             Example - Back up to a tar archive:\n  {oras} backup --output hello.tar localhost:5000/hello:v1\n\n\
-             Example - Back up an artifact along with its referrers (e.g. attestations, SBOMs):\n  \
-             {oras} backup --output hello --include-referrers localhost:5000/hello:v1\n\n\
-             Example - Back up multiple specific tags:\n  \
-             {oras} backup --output hello localhost:5000/hello:v1,v2,v3\n\n\
-             Example - Back up all tagged artifacts in a repository:\n  \
-             {oras} backup --output hello localhost:5000/hello\n",
+            "[Experimental] Save tags of a repository to a directory or a tar archive\n\n\
+             The directory, or the archive when the path ends in .tar, is an OCI image layout. Without tags \
+             after the repository, all of them are saved. `{oras} restore` pushes them again.\n\n\
+             Example - Save everything that has a tag:\n  \
+             {oras} backup --output app.tar registry.example.com/team/app\n\n\
+             Example - Save two releases to a directory:\n  \
+             {oras} backup --output ./app-backup registry.example.com/team/app:1.3,1.4\n\n\
+             Example - Save a release with its signatures and SBOMs:\n  \
+             {oras} backup --include-referrers --output app-1.4.tar registry.example.com/team/app:1.4\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(remote::flags(Side::ONLY))
         .flag(remote::distribution_spec_flag(Side::ONLY))
         .flag(terminal::flag())
         .flag(
-            Flag::text("output", "path to the target output, either a tar archive (*.tar) or a directory")
+            Flag::text("output", "write to this path: a tar archive when it ends in .tar, else a directory")
                 .short('o')
                 .required(),
         )
         .flag(Flag::bool(
             "include-referrers",
-            "back up the artifact with its referrers (e.g., attestations, SBOMs)",
+            "save what refers to them too: signatures, SBOMs, attestations",
         ))
         .flag(concurrency(3))
         .flag(remote::debug_flag())

@@ -21,30 +21,28 @@ pub(crate) fn command() -> Command {
     Command::new("cp")
         .aliases(&["copy"])
         .positionals("[flags] <from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]")
-        .short("Copy artifacts from one target to another")
+        .short("Copy an image or artifact to another repository or layout")
         .long(
-            "Copy artifacts from one target to another. When copying an image index, all of its manifests will be \
-             copied\n\n\
-             Example - Copy an artifact between registries:\n  \
-             {oras} cp localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:v1\n\n\
-             Example - Download an artifact into an OCI image layout folder:\n  \
-             {oras} cp --to-oci-layout localhost:5000/net-monitor:v1 ./downloaded:v1\n\n\
-             Example - Upload an artifact from an OCI image layout folder:\n  \
-             {oras} cp --from-oci-layout ./to-upload:v1 localhost:5000/net-monitor:v1\n\n\
-             Example - Upload an artifact from an OCI layout tar archive:\n  \
-             {oras} cp --from-oci-layout ./to-upload.tar:v1 localhost:5000/net-monitor:v1\n\n\
-             Example - Copy an artifact and its referrers:\n  \
-             {oras} cp -r localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:v1\n\n\
-             Example - Copy an artifact and its signatures only:\n  \
-             {oras} cp -r --referrer-type signature/example localhost:5000/net-monitor:v1 \
-             localhost:6000/net-monitor-copy:v1\n\n\
-             Example - Copy certain platform of an artifact:\n  \
-             {oras} cp --platform linux/arm/v5 localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:v1\n\n\
-             Example - Copy two platforms of an artifact under a new index:\n  \
-             {oras} cp --platform linux/amd64,linux/arm64 localhost:5000/net-monitor:v1 \
-             localhost:6000/net-monitor-copy:v1\n\n\
-             Example - Copy an artifact with multiple tags:\n  \
-             {oras} cp localhost:5000/net-monitor:v1 localhost:6000/net-monitor-copy:tag1,tag2,tag3\n",
+            "Copy an image or artifact to another repository or layout\n\n\
+             Of an index, all the manifests it lists go along, unless `--platform` chooses some. What is \
+             there already is not sent again.\n\n\
+             Example - Promote a release from staging to production:\n  \
+             {oras} cp staging.example.com/team/app:1.4 registry.example.com/team/app:1.4\n\n\
+             Example - Give the copy three tags:\n  \
+             {oras} cp staging.example.com/team/app:1.4 registry.example.com/team/app:1.4,1,latest\n\n\
+             Example - Take signatures, SBOMs and all else that refers to it along:\n  \
+             {oras} cp --recursive staging.example.com/team/app:1.4 registry.example.com/team/app:1.4\n\n\
+             Example - Take SBOMs along, and no other referrers:\n  \
+             {oras} cp --recursive --referrer-type application/spdx+json staging.example.com/team/app:1.4 \
+             registry.example.com/team/app:1.4\n\n\
+             Example - Copy two platforms under an index of their own:\n  \
+             {oras} cp --platform linux/amd64,linux/arm64 staging.example.com/team/app:1.4 \
+             registry.example.com/team/app:1.4\n\n\
+             Example - Carry a release to a network that has no way out:\n  \
+             {oras} cp --to-oci-layout registry.example.com/team/app:1.4 ./carry:1.4\n  \
+             {oras} cp --from-oci-layout ./carry:1.4 registry.internal/team/app:1.4\n\n\
+             Example - Push a layout that was archived with tar:\n  \
+             {oras} cp --from-oci-layout carry.tar:1.4 registry.internal/team/app:1.4\n",
         )
         .arguments(
             Arguments::Exactly(2),
@@ -57,7 +55,7 @@ pub(crate) fn command() -> Command {
         .flag(
             Flag::repeated(
                 "resolve",
-                "base DNS rules formatted in `host:port:address[:address_port]` for --from-resolve and --to-resolve",
+                "as --from-resolve and --to-resolve, for both sides: `host:port:address[:address_port]`",
             )
             .values(Values::Nothing),
         )
@@ -72,11 +70,11 @@ fn own_flags() -> [Flag; 6] {
     [
         Flag::commas(
             "platform",
-            "request platforms in the form of `os[/arch][/variant][:os_version]`; several are copied under a new index",
+            "of an index, copy the image for this platform: `os[/arch][/variant][:os_version]`; several, separated by commas, come under an index of their own",
         )
         .values(Values::Nothing),
         Flag::bool("sparse", "with --platform: keep the index as it is, although it names images that are not copied; registries may refuse it"),
-        Flag::bool("recursive", "[Preview] recursively copy the artifact and its referrer artifacts").short('r'),
+        Flag::bool("recursive", "[Preview] copy what refers to the artifact as well: signatures, SBOMs, attestations").short('r'),
         Flag::repeated("referrer-type", "with --recursive: copy only referrers of this artifact `type`")
             .values(Values::Nothing),
         Flag::repeated("exclude-referrer-type", "with --recursive: copy no referrers of this artifact `type`")

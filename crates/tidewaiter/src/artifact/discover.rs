@@ -22,23 +22,26 @@ use crate::artifact::session::Session;
 pub(crate) fn command() -> Command {
     Command::new("discover")
         .positionals("[flags] <name>{:<tag>|@<digest>}")
-        .short("[Preview] Discover referrers of a manifest in a registry or an OCI image layout")
+        .short("[Preview] Discover what is attached to an image or artifact")
         .long(
-            "[Preview] Discover referrers of a manifest in a registry or an OCI image layout\n\n\
+            "[Preview] Discover what is attached to an image or artifact\n\n\
              ** This command is in preview and under development. **\n\n\
-             Example - Discover referrers of manifest 'hello:v1' in registry 'localhost:5000', displayed in a \
-             tree view:\n  {oras} discover localhost:5000/hello:v1\n\n\
-             Example - Discover referrers of depth 1:\n  {oras} discover --depth 1 localhost:5000/hello:v1\n\n\
-             Example - Discover referrers via referrers API:\n  \
-             {oras} discover --distribution-spec v1.1-referrers-api localhost:5000/hello:v1\n\n\
-             Example - Discover referrers via tag scheme:\n  \
-             {oras} discover --distribution-spec v1.1-referrers-tag localhost:5000/hello:v1\n\n\
-             Example - [Experimental] Discover referrers and display in JSON:\n  \
-             {oras} discover localhost:5000/hello:v1 --format json\n\n\
-             Example - Discover referrers with type 'test-artifact' of manifest 'hello:v1':\n  \
-             {oras} discover --artifact-type test-artifact localhost:5000/hello:v1\n\n\
-             Example - Discover referrers of the manifest tagged 'v1' in an OCI image layout folder \
-             'layout-dir':\n  {oras} discover --oci-layout layout-dir:v1\n",
+             Example - See signatures, SBOMs and reports, and what is attached to those:\n  \
+             {oras} discover registry.example.com/team/app:1.4\n\n\
+             Example - Leave out what is attached to attachments:\n  \
+             {oras} discover --depth 1 registry.example.com/team/app:1.4\n\n\
+             Example - See the SBOMs alone:\n  \
+             {oras} discover --artifact-type application/spdx+json registry.example.com/team/app:1.4\n\n\
+             Example - See what is attached to one image of an index:\n  \
+             {oras} discover --platform linux/arm64 registry.example.com/team/app:1.4\n\n\
+             Example - [Experimental] Pull every SBOM there is:\n  \
+             {oras} discover registry.example.com/team/app:1.4 --artifact-type application/spdx+json \
+             --format go-template='{{range .referrers}}{{println .reference}}{{end}}' | while read -r sbom; \
+             do {oras} pull \"$sbom\"; done\n\n\
+             Example - Read the list that clients keep under a tag where a registry has no referrers API:\n  \
+             {oras} discover --distribution-spec v1.1-referrers-tag registry.example.com/team/app:1.4\n\n\
+             Example - See what is attached in a layout on disk:\n  \
+             {oras} discover --oci-layout ./app-layout:1.4\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
@@ -46,10 +49,10 @@ pub(crate) fn command() -> Command {
         .flag(platform::flag())
         .flags(format::flags(format::REFERRERS))
         .flag(terminal::colour_flag())
-        .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))
-        .flag(Flag::int("depth", "[Experimental] level of referrers to display, if unused shows referrers of all levels"))
+        .flag(Flag::text("artifact-type", "show only artifacts of this type").values(Values::Nothing))
+        .flag(Flag::int("depth", "[Experimental] how many levels to show, all when not given"))
         .flag(
-            Flag::text("output", "[Deprecated] format in which to display referrers (table, json, or tree)")
+            Flag::text("output", "[Deprecated] what --format is for: tree, table or json")
                 .short('o')
                 .default("tree")
                 .values(Values::Words(&[("table", ""), ("json", ""), ("tree", "")])),

@@ -14,21 +14,22 @@ use crate::environment;
 pub(crate) fn command() -> Command {
     Command::new("login")
         .positionals("[flags] <registry>")
-        .short("Log in to a remote registry")
+        .short("Check a user name and password with a registry, and keep them")
         .long(
-            "Log in to a remote registry\n\n\
-             Example - Log in with username and password from command line flags:\n  \
-             {oras} login -u username -p password localhost:5000\n\n\
-             Example - Log in with username and password from stdin:\n  \
-             {oras} login -u username --password-stdin localhost:5000\n\n\
-             Example - Log in with identity token from command line flags:\n  \
-             {oras} login --identity-token token localhost:5000\n\n\
-             Example - Log in with identity token from stdin:\n  \
-             {oras} login --identity-token-stdin localhost:5000\n\n\
-             Example - Log in with username and password in an interactive terminal:\n  \
-             {oras} login localhost:5000\n\n\
-             Example - Log in with username and password in an interactive terminal and no TLS check:\n  \
-             {oras} login --insecure localhost:5000\n",
+            "Check a user name and password with a registry, and keep them\n\n\
+             They are kept where Docker keeps its own, so that other clients find them: with the credential \
+             helper that Docker's configuration file names, else in that file.\n\n\
+             Example - Be asked for user name and password:\n  \
+             {oras} login registry.example.com\n\n\
+             Example - Log in from a script; the password is neither in its text nor among the arguments:\n  \
+             {oras} login --username ci --password-stdin registry.example.com < password.txt\n\n\
+             Example - Log in with an identity token:\n  \
+             {oras} login --identity-token-stdin registry.example.com < token.txt\n\n\
+             Example - Keep the credential in a file that goes away with the job:\n  \
+             {oras} login --registry-config ./job-auth.json -u ci --password-stdin registry.example.com < \
+             password.txt\n\n\
+             Example - Log in to a registry whose certificate your company signs:\n  \
+             {oras} login --ca-file company-ca.pem registry.example.com\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REGISTRY), Values::Nothing])
         .flags(remote::flags(Side::ONLY))

@@ -14,11 +14,17 @@ use crate::environment;
 pub(crate) fn command() -> Command {
     Command::new("logout")
         .positionals("[flags] <registry>")
-        .short("Log out from a remote registry")
-        .long("Log out from a remote registry\n\nExample - Logout:\n  {oras} logout localhost:5000\n")
+        .short("Forget what `login` kept for a registry")
+        .long(
+            "Forget what `login` kept for a registry\n\n\
+             Example - Forget the credential:\n  \
+             {oras} logout registry.example.com\n\n\
+             Example - Forget it in a file other than Docker's:\n  \
+             {oras} logout --registry-config ./job-auth.json registry.example.com\n",
+        )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REGISTRY), Values::Nothing])
         .flag(remote::debug_flag())
-        .flag(Flag::repeated("registry-config", "auth config path"))
+        .flag(Flag::repeated("registry-config", "forget it in this file instead of Docker's; repeatable"))
 }
 
 pub(crate) async fn run(_: &Session, matches: &Matches) -> Outcome {

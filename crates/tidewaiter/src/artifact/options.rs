@@ -12,22 +12,22 @@ use tidewaiter_cobra::Flag;
 
 /// `--concurrency`, with the default of the command.
 pub(crate) fn concurrency(default: u32) -> Flag {
-    Flag::int("concurrency", "concurrency level").default(default.to_string())
+    Flag::int("concurrency", "how many transfers may be under way at a time").default(default.to_string())
 }
 
 /// `--descriptor`
 pub(crate) fn descriptor(what: &str) -> Flag {
-    Flag::bool("descriptor", format!("output the descriptor of the {what}"))
+    Flag::bool("descriptor", format!("print the descriptor of the {what}, as JSON"))
 }
 
 /// `--pretty`
 pub(crate) fn pretty() -> Flag {
-    Flag::bool("pretty", "prettify JSON objects printed to stdout")
+    Flag::bool("pretty", "prettify JSON on standard output: indent it, one member a line")
 }
 
 /// `--force`, which answers the question before a deletion.
 pub(crate) fn force() -> Flag {
-    Flag::bool("force", "ignore nonexistent references, never prompt").short('f')
+    Flag::bool("force", "do not ask, and succeed when it is gone already").short('f')
 }
 
 /// `--verbose`, which no longer does anything but hide lines when it is switched off.

@@ -38,8 +38,11 @@ pub(crate) fn flags() -> Vec<Flag> {
     vec![
         annotations::flag(),
         annotations::file_flag(),
-        Flag::text("export-manifest", "`path` of the pushed manifest"),
-        Flag::bool("disable-path-validation", "skip path validation"),
+        Flag::text("export-manifest", "write the manifest to the file at `path` as well"),
+        Flag::bool(
+            "disable-path-validation",
+            "accept absolute paths; they are part of the names that files are pulled under",
+        ),
         Flag::bool(
             "reproducible",
             "write no times, so that the same files give the same digests (SOURCE_DATE_EPOCH sets one time for all)",

@@ -38,28 +38,30 @@ const CHUNK: usize = 256 * 1024;
 pub(crate) fn command() -> Command {
     Command::new("pull")
         .positionals("[flags] <name>{:<tag>|@<digest>}")
-        .short("Pull files from a registry or an OCI image layout")
+        .short("Download the files of an artifact")
         .long(
-            "Pull files from a registry or an OCI image layout\n\n\
-             Example - Pull artifact files from a registry:\n  {oras} pull localhost:5000/hello:v1\n\n\
-             Example - Recursively pulling all files from a registry, including subjects of hello:v1:\n  \
-             {oras} pull --include-subject localhost:5000/hello:v1\n\n\
-             Example - Pull only the files whose names match:\n  \
-             {oras} pull --include '*.json' localhost:5000/hello:v1\n\n\
-             Example - Write one file to standard output:\n  \
-             {oras} pull --include report.json --output - localhost:5000/hello:v1\n\n\
-             Example - Pull files from the HTTP registry:\n  \
-             {oras} pull --plain-http localhost:5000/hello:v1\n\n\
-             Example - Pull files from a registry with local cache:\n  \
-             export ORAS_CACHE=~/.oras/cache\n  {oras} pull localhost:5000/hello:v1\n\n\
-             Example - Pull files from a registry with certain platform:\n  \
-             {oras} pull --platform linux/arm/v5 localhost:5000/hello:v1\n\n\
-             Example - [Experimental] Pull files and format output in JSON:\n  \
-             {oras} pull localhost:5000/hello:v1 --format json\n\n\
-             Example - Pull artifact files from an OCI image layout folder 'layout-dir':\n  \
-             {oras} pull --oci-layout layout-dir:v1\n\n\
-             Example - Pull artifact files from an OCI layout archive 'layout.tar':\n  \
-             {oras} pull --oci-layout layout.tar:v1\n",
+            "Download the files of an artifact\n\n\
+             Files and directories get the names they were pushed under, below the output directory. Layers \
+             without a name are left out: `{oras} cp` copies those.\n\n\
+             Example - Download into a directory:\n  \
+             {oras} pull --output ./app registry.example.com/team/app:1.4\n\n\
+             Example - Download some of the files:\n  \
+             {oras} pull --include '*.json' --include 'docs/**' registry.example.com/team/app:1.4\n\n\
+             Example - Hand one file to another program:\n  \
+             {oras} pull --include report.json --output - registry.example.com/team/app:1.4 | jq .\n\n\
+             Example - Download what this artifact is attached to as well:\n  \
+             {oras} pull --include-subject \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n\n\
+             Example - Download the artifact for one platform of an index:\n  \
+             {oras} pull --platform linux/arm64 registry.example.com/team/app:1.4\n\n\
+             Example - Fetch nothing twice:\n  \
+             ORAS_CACHE=~/.cache/oras {oras} pull registry.example.com/team/app:1.4\n\n\
+             Example - [Experimental] List where the files were written:\n  \
+             {oras} pull registry.example.com/team/app:1.4 --format go-template='{{range .files}}{{println \
+             .path}}{{end}}'\n\n\
+             Example - Get the files out of a layout on disk, or one that was archived with tar:\n  \
+             {oras} pull --oci-layout ./app-layout:1.4\n  \
+             {oras} pull --oci-layout app-layout.tar:1.4\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
@@ -78,11 +80,13 @@ fn own_flags() -> [Flag; 8] {
             .short('o')
             .default(".")
             .values(Values::Directories),
-        Flag::bool("keep-old-files", "do not replace existing files when pulling, treat them as errors")
-            .short('k'),
-        Flag::bool("allow-path-traversal", "allow storing files out of the output directory").short('T'),
-        Flag::bool("include-subject", "[Preview] recursively pull the subject of artifacts"),
-        Flag::text("config", "output manifest config file"),
+        Flag::bool("keep-old-files", "fail where a file exists already, and leave it as it is").short('k'),
+        Flag::bool("allow-path-traversal", "let names of files lead out of the output directory").short('T'),
+        Flag::bool(
+            "include-subject",
+            "[Preview] pull what the artifact refers to as well, and what that refers to",
+        ),
+        Flag::text("config", "write the config to this file"),
         Flag::repeated("include", "pull only files whose name matches the `pattern` (*, ** and ? are wild)")
             .values(Values::Nothing),
         Flag::bool("no-unpack", "save directories as the archives they are stored as"),

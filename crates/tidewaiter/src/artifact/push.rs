@@ -21,47 +21,51 @@ use crate::artifact::tag::check_tag;
 pub(crate) fn command() -> Command {
     Command::new("push")
         .positionals("[flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]")
-        .short("Push files to a registry or an OCI image layout")
+        .short("Push files and directories as one artifact")
         .long(
-            "Push files to a registry or an OCI image layout\n\n\
-             Example - Push file \"hi.txt\" with media type \"application/vnd.oci.image.layer.v1.tar\" (default):\n  \
-             {oras} push localhost:5000/hello:v1 hi.txt\n\n\
-             Example - Push file \"hi.txt\" and export the pushed manifest to a specified path:\n  \
-             {oras} push --export-manifest manifest.json localhost:5000/hello:v1 hi.txt\n\n\
-             Example - Push multiple files with different media types:\n  \
-             {oras} push localhost:5000/hello:v1 hi.txt:application/vnd.me.hi bye.txt:application/vnd.me.bye\n\n\
-             Example - Push file with colon in name \"hi:txt\" with the default media type:\n  \
-             {oras} push localhost:5000/hello:v1 hi:txt:\n\n\
-             Example - Push file \"hi.txt\" with artifact type \"application/vnd.example+type\":\n  \
-             {oras} push --artifact-type application/vnd.example+type localhost:5000/hello:v1 hi.txt\n\n\
+            "Push files and directories as one artifact\n\n\
+             Each becomes a layer with its name. A media type may stand after a colon; a directory is \
+             archived.\n\n\
+             Example - Push a file:\n  \
+             {oras} push registry.example.com/team/app/docs:1.4 manual.pdf\n\n\
+             Example - Say what the artifact is, and what each file is:\n  \
+             {oras} push --artifact-type application/vnd.example.model \
+             registry.example.com/team/app/model:3 weights.bin:application/octet-stream \
+             card.md:text/markdown\n\n\
+             Example - Push a file whose own name has a colon:\n  \
+             {oras} push registry.example.com/team/app/logs:today app-12:30.log:\n\n\
+             Example - Push under three tags:\n  \
+             {oras} push registry.example.com/team/app/docs:1.4,1,latest manual.pdf\n\n\
+             Example - Push a directory; from the same files comes the same digest:\n  \
+             {oras} push --reproducible registry.example.com/team/app/site:1.4 ./public\n\n\
              Example - Push what another program writes:\n  \
-             make-report | {oras} push --stdin-name report.json --stdin-type application/json localhost:5000/hello:v1 -\n\n\
-             Example - Push a directory so that the same files give the same digests:\n  \
-             {oras} push --reproducible localhost:5000/hello:v1 ./details\n\n\
-             Example - Push file \"hi.txt\" with the custom manifest config \"config.json\" of the media type \
-             \"application/vnd.me.config\":\n  \
-             {oras} push --config config.json:application/vnd.me.config localhost:5000/hello:v1 hi.txt\n\n\
-             Example - [Experimental] Push file \"hi.txt\" and format output in JSON:\n  \
-             {oras} push localhost:5000/hello:v1 hi.txt --format json\n\n\
-             Example - Push file to the HTTP registry:\n  \
-             {oras} push --plain-http localhost:5000/hello:v1 hi.txt\n\n\
-             Example - Push repository with manifest annotations:\n  \
-             {oras} push --annotation \"key=val\" localhost:5000/hello:v1\n\n\
-             Example - Push file \"hi.txt\" with multiple tags:\n  \
-             {oras} push localhost:5000/hello:tag1,tag2,tag3 hi.txt\n\n\
-             Example - Push file \"hi.txt\" into an OCI image layout folder 'layout-dir' with tag 'test':\n  \
-             {oras} push --oci-layout layout-dir:test hi.txt\n",
+             make-report | {oras} push --stdin-name report.json --stdin-type application/json \
+             registry.example.com/team/app/report:today -\n\n\
+             Example - Say where it comes from:\n  \
+             {oras} push -a org.opencontainers.image.revision=9f3c2ab \
+             registry.example.com/team/app/docs:1.4 manual.pdf\n\n\
+             Example - Give it a config of its own:\n  \
+             {oras} push --config settings.json:application/vnd.example.config+json \
+             registry.example.com/team/app/model:3 weights.bin\n\n\
+             Example - Keep the manifest, to sign it:\n  \
+             {oras} push --export-manifest manifest.json registry.example.com/team/app/docs:1.4 \
+             manual.pdf\n\n\
+             Example - [Experimental] Keep the reference with its digest:\n  \
+             pushed=$({oras} push registry.example.com/team/app/docs:1.4 manual.pdf --format \
+             go-template='{{.reference}}')\n\n\
+             Example - Push to a layout on disk:\n  \
+             {oras} push --oci-layout ./docs-layout:1.4 manual.pdf\n",
         )
         .arguments(Arguments::AtLeast(1), &[Values::Ask(complete::REFERENCE), Values::Files])
         .flags(target::flags(Side::ONLY))
         .flags(packing::flags())
         .flags(format::flags(format::USUAL))
         .flag(terminal::flag())
-        .flag(Flag::text("config", "`path` of image config file"))
-        .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))
-        .flag(platform::named("artifact-platform", "[Experimental] set artifact platform"))
+        .flag(Flag::text("config", "use the file at `path` as config; a media type may follow a colon"))
+        .flag(Flag::text("artifact-type", "type of the artifact: a media type, also one of your own").values(Values::Nothing))
+        .flag(platform::named("artifact-platform", "[Experimental] the platform the artifact is for, written into its config"))
         .flag(
-            Flag::text("image-spec", "[Preview] specify manifest type for building artifact. Options: v1.1, v1.0")
+            Flag::text("image-spec", "[Preview] which OCI image specification the manifest follows: v1.1, or v1.0 for old registries")
                 .default("v1.1")
                 .checked(check_image_spec)
                 .values(Values::Words(&[("v1.1", "with an artifact type"), ("v1.0", "without")])),

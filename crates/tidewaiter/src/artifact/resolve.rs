@@ -16,18 +16,20 @@ pub(crate) fn command() -> Command {
     Command::new("resolve")
         .aliases(&["digest"])
         .positionals("[flags] <name>{:<tag>|@<digest>}")
-        .short("[Preview] Resolves digest of the target artifact")
+        .short("[Preview] Print the digest that a tag stands for")
         .long(
-            "[Preview] Resolves digest of the target artifact\n\n\
-             Example - Resolve digest of the target artifact:\n  \
-             {oras} resolve localhost:5000/hello-world:v1\n\n\
-             Example - Print the full reference with the digest:\n  \
-             {oras} resolve -l localhost:5000/hello-world:v1\n",
+            "[Preview] Print the digest that a tag stands for\n\n\
+             Example - Write down what was deployed:\n  \
+             {oras} resolve registry.example.com/team/app:1.4 > deployed.txt\n\n\
+             Example - Get a reference that cannot move, for a deployment:\n  \
+             {oras} resolve --full-reference registry.example.com/team/app:1.4\n\n\
+             Example - Get the digest of one image of an index:\n  \
+             {oras} resolve --platform linux/arm64 registry.example.com/team/app:1.4\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flag(platform::flag())
-        .flag(Flag::bool("full-reference", "print the full artifact reference with digest").short('l'))
+        .flag(Flag::bool("full-reference", "print the repository too: name@digest").short('l'))
         .flag(remote::debug_flag())
         .flag(verbose(false))
 }

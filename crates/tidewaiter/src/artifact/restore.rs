@@ -25,29 +25,30 @@ use crate::artifact::session::Session;
 pub(crate) fn command() -> Command {
     Command::new("restore")
         .positionals("[flags] --input <path> <registry>/<repository>[:<ref1>[,<ref2>...]]")
-        .short("[Experimental] Restore artifacts to a registry from an OCI image layout")
+        .short("[Experimental] Push tags of a backup to a repository")
         .long(
-            "[Experimental] Restore artifacts to a registry from an OCI image layout, which can be either a directory \
-             or a tar archive\n\n\
-             Example - Restore a single artifact from a tar archive:\n  \
-             {oras} restore --input hello.tar localhost:5000/hello:v1\n\n\
-             Example - Restore a single artifact from a directory:\n  \
-             {oras} restore --input hello localhost:5000/hello:v1\n\n\
-             Example - Perform a dry run without actually uploading artifacts:\n  \
-             {oras} restore --input hello --dry-run localhost:5000/hello:v1\n\n\
-             Example - Restore all tagged artifacts:\n  {oras} restore --input hello localhost:5000/hello\n\n\
-             Example - Exclude referrers when restoring artifacts:\n  \
-             {oras} restore --input hello --exclude-referrers localhost:5000/hello\n",
+            "[Experimental] Push tags of a backup to a repository\n\n\
+             The backup is an OCI image layout, a directory or a tar archive, such as `{oras} backup` \
+             writes. Without tags after the repository, all of them are pushed.\n\n\
+             Example - See what would be pushed:\n  \
+             {oras} restore --dry-run --input app.tar registry.example.com/team/app\n\n\
+             Example - Push everything that has a tag:\n  \
+             {oras} restore --input app.tar registry.example.com/team/app\n\n\
+             Example - Push two releases, to a repository of another name:\n  \
+             {oras} restore --input ./app-backup registry.example.com/rescue/app:1.3,1.4\n\n\
+             Example - Leave signatures and SBOMs out:\n  \
+             {oras} restore --exclude-referrers --input app.tar registry.example.com/team/app\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(remote::flags(Side::ONLY))
         .flag(remote::distribution_spec_flag(Side::ONLY))
         .flag(terminal::flag())
-        .flag(
-            Flag::text("input", "path to the OCI layout, either a tar archive (*.tar) or a directory").required(),
-        )
-        .flag(Flag::bool("exclude-referrers", "restore artifacts excluding their referrers"))
-        .flag(Flag::bool("dry-run", "simulate the restore process without actually uploading any artifacts"))
+        .flag(Flag::text("input", "the backup: a directory or a tar archive").required())
+        .flag(Flag::bool(
+            "exclude-referrers",
+            "leave out what refers to them: signatures, SBOMs, attestations",
+        ))
+        .flag(Flag::bool("dry-run", "say what would be pushed, and push nothing"))
         .flag(concurrency(5))
         .flag(remote::debug_flag())
 }

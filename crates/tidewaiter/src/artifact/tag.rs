@@ -14,15 +14,18 @@ use crate::artifact::session::Session;
 pub(crate) fn command() -> Command {
     Command::new("tag")
         .positionals("[flags] <name>{:<tag>|@<digest>} <new_tag> [...]")
-        .short("Tag a manifest in a registry or an OCI image layout")
+        .short("Give an image or artifact further tags")
         .long(
-            "Tag a manifest in a registry or an OCI image layout\n\n\
-             Example - Tag the manifest 'v1.0.1' in 'localhost:5000/hello' to 'v1.0.2':\n  \
-             {oras} tag localhost:5000/hello:v1.0.1 v1.0.2\n\n\
-             Example - Tag the manifest 'v1.0.1' in 'localhost:5000/hello' to 'v1.0.2', 'latest':\n  \
-             {oras} tag localhost:5000/hello:v1.0.1 v1.0.2 latest\n\n\
-             Example - Tag the manifest 'v1.0.1' to 'v1.0.2' in an OCI image layout folder 'layout-dir':\n  \
-             {oras} tag --oci-layout layout-dir:v1.0.1 v1.0.2\n",
+            "Give an image or artifact further tags\n\n\
+             Nothing is copied. A tag that names something else already moves.\n\n\
+             Example - Let `latest` follow a release:\n  \
+             {oras} tag registry.example.com/team/app:1.4 latest\n\n\
+             Example - Give a digest two tags:\n  \
+             {oras} tag \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 \
+             1.4 1\n\n\
+             Example - Tag in a layout on disk:\n  \
+             {oras} tag --oci-layout ./app-layout:1.4 latest\n",
         )
         .arguments(Arguments::AtLeast(2), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
@@ -40,8 +43,8 @@ fn remove_command() -> Command {
         .long(
             "Remove tags and nothing else: the manifest and its other tags stay, also on registries that only \
              delete by digest\n\n\
-             Example - Remove the tag 'old':\n  {oras} tag rm localhost:5000/hello:old\n\n\
-             Example - Remove the tags 'v1' and 'v2':\n  {oras} tag rm localhost:5000/hello:v1,v2\n",
+             Example - Take one tag away:\n  {oras} tag rm registry.example.com/team/app:old\n\n\
+             Example - Take two tags away:\n  {oras} tag rm registry.example.com/team/app:1.2,1.2.7\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))

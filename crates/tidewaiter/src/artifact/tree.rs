@@ -16,24 +16,24 @@ const PROGRAM: &str = "{oras}";
 pub(crate) fn root(program: &str) -> Command {
     let invocation: Vec<&str> = program.split(' ').collect();
     let index = Command::group("index")
-        .short("[Experimental] Index operations")
+        .short("[Experimental] Make and change indexes")
         .command(manifest::index_create::command())
         .command(manifest::index_update::command());
     let manifests = Command::group("manifest")
-        .short("Manifest operations")
+        .short("Show, push and delete manifests and indexes")
         .command(manifest::delete::command())
         .command(manifest::fetch::command())
         .command(manifest::fetch_config::command())
         .command(manifest::push::command())
         .command(index);
     let blobs = Command::group("blob")
-        .short("Blob operations")
+        .short("Get, store and delete single blobs")
         .command(blob::delete::command())
         .command(blob::fetch::command())
         .command(blob::push::command());
     let repositories = Command::group("repo")
         .aliases(&["repository"])
-        .short("Repository operations")
+        .short("Show which repositories and tags there are")
         .command(repo::ls::command())
         .command(repo::tags::command());
     let commands = [
@@ -110,4 +110,69 @@ pub(crate) fn refused(names: &[&str], session: &Session, error: Error) -> Failur
             role(names),
             session.path
         ))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewaiter_cobra::Action;
+
+    use super::*;
+
+    /// The examples in the help of a command and of all below it.
+    fn examples(root: &Command, command: &Command, path: &[&str]) -> Vec<String> {
+        let mut words: Vec<String> = path.iter().copied().map(str::to_owned).collect();
+        words.push("--help".to_owned());
+        let Ok(Action::Print(help)) = root.dispatch(&words).result else { panic!("no help of {path:?}") };
+        let own = help.lines().take_while(|line| *line != "Usage:");
+        let mut found: Vec<String> =
+            own.filter_map(|line| line.strip_prefix("  ")).map(str::to_owned).collect();
+        for child in command.commands() {
+            found.extend(examples(root, child, &[path, &[child.name()]].concat()));
+        }
+        found
+    }
+
+    /// The words of each call of `oras` in a shell's command line.
+    fn calls(line: &str) -> Vec<Vec<String>> {
+        let mut calls: Vec<Vec<String>> = Vec::new();
+        let mut word = String::new();
+        let (mut quoted, mut ours) = (false, false);
+        for c in line.chars().chain([' ']) {
+            match c {
+                '\'' => quoted = !quoted,
+                _ if quoted => word.push(c),
+                '"' => {}
+                ' ' | '(' | ')' | ';' | '|' | '<' | '>' => {
+                    match word.as_str() {
+                        "oras" => calls.push(Vec::new()),
+                        "" => {}
+                        _ if ours => calls.last_mut().into_iter().for_each(|call| call.push(word.clone())),
+                        _ => {}
+                    }
+                    ours = if matches!(c, ' ' | '(') { ours || word == "oras" } else { false };
+                    word.clear();
+                }
+                _ => word.push(c),
+            }
+        }
+        calls
+    }
+
+    #[test]
+    fn examples_are_command_lines_that_we_take() {
+        let root = root("oras");
+        let examples = examples(&root, &root, &[]);
+        assert!(examples.len() > 90, "{examples:?}");
+        for line in examples {
+            let calls = calls(&line);
+            assert!(!calls.is_empty() || line.starts_with("echo "), "no call in {line}");
+            for words in calls {
+                match root.dispatch(&words).result {
+                    Ok(Action::Run(matches)) => assert_eq!(matches.validate(), Ok(()), "{line}"),
+                    Ok(Action::Print(_)) => {}
+                    other => panic!("{line}: {other:?}"),
+                }
+            }
+        }
+    }
 }

@@ -8,12 +8,13 @@ use crate::artifact::session::Session;
 pub(crate) fn command() -> Command {
     Command::new("version")
         .positionals("[flags]")
-        .short("Show the version information")
+        .short("Print which version this is")
         .long(
-            "Show the version information\n\n\
-             The first line is the version of ORAS whose commands, texts and formats these are; scripts read it. \
-             The last line is the version of Tidewaiter.\n\n\
-             Example - Show the version:\n  {oras} version\n",
+            "Print which version this is\n\n\
+             The first line is the version of ORAS whose commands, outputs and formats these are; scripts \
+             read it. The last line is Tidewaiter's own.\n\n\
+             Example - Print the version of ORAS and nothing else:\n  \
+             {oras} version | sed -n 's/^Version: *//p'\n",
         )
         .arguments(Arguments::Any, &[Values::Nothing])
 }

@@ -294,10 +294,10 @@ fn references_are_checked() {
 #[test]
 fn words_that_are_unknown() {
     let oras = Oras::new();
-    oras.fails("nope", "Error: unknown command \"nope\" for \"oras\"\nRun 'oras --help' for usage.");
+    oras.fails("nope", "Error: unknown command \"nope\" for \"oras\"\n`oras --help` lists the commands");
     oras.fails(
         "psh x",
-        "Error: unknown command \"psh\" for \"oras\"\n\nDid you mean this?\n\tpush\n\nRun 'oras --help' for usage.",
+        "Error: unknown command \"psh\" for \"oras\"\n\nDid you mean this?\n\tpush\n\n`oras --help` lists the commands",
     );
     oras.fails("push --nope", "Error: unknown flag: --nope");
     oras.fails("push -Z", "Error: unknown shorthand flag: 'Z' in -Z");
@@ -311,7 +311,10 @@ fn words_that_are_unknown() {
         "Error: failed to parse platform \"a/b/c/d\": expected format os[/arch[/variant]]",
     );
     let help = oras.run("manifest nope");
-    assert_eq!((help.code, help.stdout.starts_with("Manifest operations\n")), (0, true));
+    assert_eq!(
+        (help.code, help.stdout.starts_with("Show, push and delete manifests and indexes\n")),
+        (0, true)
+    );
 }
 
 #[test]

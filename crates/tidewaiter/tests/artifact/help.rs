@@ -57,6 +57,10 @@ fn help_texts() {
 /// What stands before descriptions that are not settled yet.
 const MARKS: &[&str] = &["[Preview]", "[Experimental]", "[Deprecated]"];
 
+/// The headings of a help text.
+const HEADINGS: &[&str] =
+    &["Usage:", "Aliases:", "Examples:", "Available Commands:", "Flags:", "Global Flags:"];
+
 /// What scripts rely on in a help text, without the sentences: headings, usage lines, names of commands, and of
 /// each flag its spellings, the name of its value, its mark, its default, and its choices when they are listed.
 fn interface(help: &str) -> String {
@@ -65,7 +69,7 @@ fn interface(help: &str) -> String {
     for line in help.lines() {
         let entry = line.strip_prefix("  ");
         match (section, entry) {
-            (_, None) if line.ends_with(':') && !line.starts_with("Example") => {
+            (_, None) if HEADINGS.contains(&line) => {
                 section = line;
                 text.push_str(&format!("{line}\n"));
             }
@@ -74,7 +78,7 @@ fn interface(help: &str) -> String {
                 let name = entry.split_whitespace().next().unwrap_or_default();
                 text.push_str(&format!("  {name}{}\n", remarks(entry)));
             }
-            ("Flags:", Some(entry)) => {
+            ("Flags:" | "Global Flags:", Some(entry)) => {
                 let entry = entry.trim_start();
                 let name = match entry.strip_prefix('\'') {
                     Some(choice) => choice.split('\'').next().unwrap_or_default(),
@@ -103,6 +107,47 @@ fn names_usage_lines_and_defaults_stay() {
         format!("===== oras {command} --help\n{}\n", interface(&help))
     });
     insta::assert_snapshot!(all.collect::<String>());
+}
+
+#[test]
+fn words_that_scripts_look_for_in_help_are_there() {
+    let oras = Oras::new();
+    for (command, words) in [
+        ("attach", &["\nExample - ", "disable progress bars"][..]),
+        ("blob fetch", &["\nExample - ", "prettify JSON"]),
+        ("cp", &["Copy", "\nExample - "]),
+        (
+            "discover",
+            &[
+                "[Preview] Discover",
+                "** This command is in preview and under development. **",
+                "\nExample - ",
+                "disable colors",
+            ],
+        ),
+        ("manifest index update", &["tags for the updated index"]),
+        ("manifest push", &["\nExample - ", "prettify JSON"]),
+        (
+            "repo ls",
+            &[
+                "oras repo ls localhost:5000 --format json",
+                "oras repo ls localhost:5000 --format go-template",
+            ],
+        ),
+        (
+            "repo tags",
+            &[
+                "oras repo tags localhost:5000/hello --format json",
+                "oras repo tags localhost:5000/hello --format go-template",
+            ],
+        ),
+        ("resolve", &["[Preview]", "\nExample - "]),
+    ] {
+        let help = oras.ok(&format!("{command} --help"));
+        for word in words {
+            assert!(help.contains(word), "{command}: {word}\n{help}");
+        }
+    }
 }
 
 #[test]

@@ -19,15 +19,20 @@ pub(crate) fn command() -> Command {
     Command::new("delete")
         .aliases(&["remove", "rm"])
         .positionals("[flags] <name>@<digest>")
-        .short("Delete a blob from a remote registry or an OCI image layout")
+        .short("Delete one blob, named by its digest")
         .long(
-            "Delete a blob from a remote registry or an OCI image layout\n\n\
-             Example - Delete a blob:\n  \
-             {oras} blob delete localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n\n\
-             Example - Delete a blob without prompting confirmation:\n  \
-             {oras} blob delete --force localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n\n\
-             Example - Delete a blob and print its descriptor:\n  \
-             {oras} blob delete --descriptor --force localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n",
+            "Delete one blob, named by its digest\n\n\
+             Whether a manifest still needs the blob is not looked into.\n\n\
+             Example - Delete after a question:\n  \
+             {oras} blob delete \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n\n\
+             Example - Delete in a script, where nobody answers:\n  \
+             {oras} blob delete --force \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n\n\
+             Example - Note what was deleted:\n  \
+             {oras} blob delete --force --descriptor \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 \
+             > deleted.json\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))

@@ -32,24 +32,30 @@ pub(crate) fn command() -> Command {
     Command::new("fetch")
         .aliases(&["get"])
         .positionals("[flags] {--output <file> | --descriptor} <name>@<digest>")
-        .short("Fetch a blob from a registry or an OCI image layout")
+        .short("Get one blob, named by its digest")
         .long(
-            "Fetch a blob from a registry or an OCI image layout\n\n\
-             Example - Fetch a blob from registry and save it to a local file:\n  \
-             {oras} blob fetch --output blob.tar.gz localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n\n\
-             Example - Fetch a blob from registry and print the raw blob content:\n  \
-             {oras} blob fetch --output - localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n\n\
-             Example - Fetch and print the descriptor of a blob:\n  \
-             {oras} blob fetch --descriptor localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n\n\
-             Example - Fetch and print a blob from OCI image layout folder 'layout-dir':\n  \
-             {oras} blob fetch --oci-layout --output - layout-dir@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5\n",
+            "Get one blob, named by its digest\n\n\
+             The bytes are checked against the digest on their way.\n\n\
+             Example - Save a layer to a file:\n  \
+             {oras} blob fetch --output layer.tar.gz \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n\n\
+             Example - List what is in a layer, without a file:\n  \
+             {oras} blob fetch --output - \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 \
+             | tar -tz\n\n\
+             Example - Ask how large it is before fetching it:\n  \
+             {oras} blob fetch --descriptor \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n\n\
+             Example - Read a blob out of a layout on disk:\n  \
+             {oras} blob fetch --oci-layout --output - \
+             ./app-layout@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flag(descriptor("fetched blob"))
         .flag(pretty())
         .flag(terminal::flag())
-        .flag(Flag::text("output", "output file `path`, use - for stdout").short('o'))
+        .flag(Flag::text("output", "write the blob to the file at `path`; - is standard output").short('o'))
         .flag(remote::debug_flag())
         .flag(verbose(false))
 }

@@ -26,18 +26,26 @@ use crate::artifact::spool;
 pub(crate) fn command() -> Command {
     Command::new("push")
         .positionals("[flags] <name>[@digest] <file>")
-        .short("Push a blob to a registry or an OCI image layout")
+        .short("Store one file as a blob")
         .long(
-            "Push a blob to a registry or an OCI image layout\n\n\
-             Example - Push blob 'hi.txt' to a registry:\n  {oras} blob push localhost:5000/hello hi.txt\n\n\
-             Example - Push blob 'hi.txt' with the specific digest:\n  \
-             {oras} blob push localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5 hi.txt\n\n\
-             Example - Push blob from stdin with blob size and digest:\n  \
-             {oras} blob push --size 12 localhost:5000/hello@sha256:9a201d228ebd966211f7d1131be19f152be428bd373a92071c71d8deaf83b3e5 -\n\n\
-             Example - Push blob 'hi.txt' and output the descriptor:\n  \
-             {oras} blob push --descriptor localhost:5000/hello hi.txt\n\n\
-             Example - Push blob 'hi.txt' into an OCI image layout folder 'layout-dir':\n  \
-             {oras} blob push --oci-layout layout-dir hi.txt\n",
+            "Store one file as a blob\n\n\
+             A blob is part of an artifact once a manifest names it; registries may clear away those that \
+             none does.\n\n\
+             Example - Store a file; its digest is printed:\n  \
+             {oras} blob push registry.example.com/team/app notes.txt\n\n\
+             Example - Refuse the file if it is not the one that is meant:\n  \
+             {oras} blob push \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 \
+             hello.txt\n\n\
+             Example - Store what a program writes; its size and digest must be known:\n  \
+             echo hello | {oras} blob push --size 6 \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 \
+             -\n\n\
+             Example - Get a descriptor to put into a manifest:\n  \
+             {oras} blob push --descriptor --media-type application/json registry.example.com/team/app \
+             config.json\n\n\
+             Example - Store a file in a layout on disk:\n  \
+             {oras} blob push --oci-layout ./app-layout notes.txt\n",
         )
         .arguments(
             Arguments::Exactly(2),
@@ -47,9 +55,9 @@ pub(crate) fn command() -> Command {
         .flag(descriptor("pushed blob"))
         .flag(pretty())
         .flag(terminal::flag())
-        .flag(Flag::int("size", "provide the blob size").default("-1"))
+        .flag(Flag::int("size", "size in bytes, needed when the blob comes from standard input").default("-1"))
         .flag(
-            Flag::text("media-type", "specify the returned media type in the descriptor if --descriptor is used")
+            Flag::text("media-type", "media type in what --descriptor prints")
                 .default(media_type::OCI_LAYER)
                 .values(Values::Nothing),
         )

@@ -21,19 +21,22 @@ pub(crate) fn command() -> Command {
     Command::new("delete")
         .aliases(&["remove", "rm"])
         .positionals("[flags] <name>{:<tag>|@<digest>}")
-        .short("Delete a manifest from remote registry")
+        .short("Delete a manifest, and with it every tag that names it")
         .long(
-            "Delete a manifest from remote registry\n\n\
-             Example - Delete a manifest tagged with 'v1' from repository 'localhost:5000/hello':\n  \
-             {oras} manifest delete localhost:5000/hello:v1\n\n\
-             Example - Delete a manifest without prompting confirmation:\n  \
-             {oras} manifest delete --force localhost:5000/hello:v1\n\n\
-             Example - Delete a manifest and print its descriptor:\n  \
-             {oras} manifest delete --descriptor --force localhost:5000/hello:v1\n\n\
-             Example - Delete a manifest with its signatures, SBOMs and everything else that refers to it:\n  \
-             {oras} manifest delete --recursive localhost:5000/hello:v1\n\n\
-             Example - Delete a manifest by digest from repository 'localhost:5000/hello':\n  \
-             {oras} manifest delete localhost:5000/hello@sha256:99e4703fbf30916f549cd6bfa9cdbab614b5392fbe64fdee971359a77073cdf9\n",
+            "Delete a manifest, and with it every tag that names it\n\n\
+             What refers to the manifest stays, unless `--recursive` is given. To take a tag away and keep \
+             the manifest, use `{oras} tag rm`.\n\n\
+             Example - Delete after a question:\n  \
+             {oras} manifest delete registry.example.com/team/app:1.2\n\n\
+             Example - Delete in a script, and be content if it is gone already:\n  \
+             {oras} manifest delete --force registry.example.com/team/app:1.2\n\n\
+             Example - Delete an image with its signatures, SBOMs and whatever else refers to it:\n  \
+             {oras} manifest delete --recursive registry.example.com/team/app:1.2\n\n\
+             Example - Note what was deleted:\n  \
+             {oras} manifest delete --force --descriptor registry.example.com/team/app:1.2 > deleted.json\n\n\
+             Example - Delete one that has no tag:\n  \
+             {oras} manifest delete \
+             registry.example.com/team/app@sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))

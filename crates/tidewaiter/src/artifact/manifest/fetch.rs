@@ -24,22 +24,28 @@ pub(crate) fn command() -> Command {
     Command::new("fetch")
         .aliases(&["get", "show"])
         .positionals("[flags] <name>{:<tag>|@<digest>}")
-        .short("Fetch manifest of the target artifact")
+        .short("Show a manifest or an index, byte for byte")
         .long(
-            "Fetch manifest of the target artifact\n\n\
-             Example - Fetch raw manifest from a registry:\n  {oras} manifest fetch localhost:5000/hello:v1\n\n\
-             Example - Fetch the descriptor of a manifest from a registry:\n  \
-             {oras} manifest fetch --descriptor localhost:5000/hello:v1\n\n\
-             Example - [Experimental] Fetch manifest from a registry and format output in JSON:\n  \
-             {oras} manifest fetch --format json localhost:5000/hello:v1\n\n\
-             Example - [Experimental] Fetch manifest from a registry and print the prettified manifest content:\n  \
-             {oras} manifest fetch --format go-template='{{ toPrettyJson .content }}' localhost:5000/hello:v1\n\n\
-             Example - Fetch manifest from a registry with specified media type:\n  \
-             {oras} manifest fetch --media-type 'application/vnd.oci.image.manifest.v1+json' localhost:5000/hello:v1\n\n\
-             Example - Fetch manifest from a registry with certain platform:\n  \
-             {oras} manifest fetch --platform 'linux/arm/v5' localhost:5000/hello:v1\n\n\
-             Example - Fetch raw manifest from an OCI image layout folder 'layout-dir':\n  \
-             {oras} manifest fetch --oci-layout layout-dir:v1\n",
+            "Show a manifest or an index, byte for byte\n\n\
+             Without other flags the bytes come unchanged, so that they have the digest they are known \
+             by.\n\n\
+             Example - Look at a manifest:\n  \
+             {oras} manifest fetch --pretty registry.example.com/team/app:1.4\n\n\
+             Example - Look at the manifest of one platform:\n  \
+             {oras} manifest fetch --pretty --platform linux/arm64 registry.example.com/team/app:1.4\n\n\
+             Example - Ask for digest and size, and not for the manifest itself:\n  \
+             {oras} manifest fetch --descriptor registry.example.com/team/app:1.4\n\n\
+             Example - [Experimental] List the digests of the layers:\n  \
+             {oras} manifest fetch --format go-template='{{range .content.layers}}{{println \
+             .digest}}{{end}}' registry.example.com/team/app:1.4\n\n\
+             Example - [Experimental] Get the manifest with its reference and digest, for another \
+             program:\n  \
+             {oras} manifest fetch --format json registry.example.com/team/app:1.4\n\n\
+             Example - Refuse anything but an OCI index:\n  \
+             {oras} manifest fetch --media-type application/vnd.oci.image.index.v1+json \
+             registry.example.com/team/app:1.4\n\n\
+             Example - Look at a manifest in a layout on disk:\n  \
+             {oras} manifest fetch --oci-layout --pretty ./app-layout:1.4\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
@@ -47,8 +53,13 @@ pub(crate) fn command() -> Command {
         .flag(descriptor("fetched manifest"))
         .flag(pretty())
         .flags(format::flags(format::USUAL))
-        .flag(Flag::commas("media-type", "accepted media types").values(Values::Nothing))
-        .flag(Flag::text("output", "file `path` to write the fetched manifest to, use - for stdout").short('o'))
+        .flag(
+            Flag::commas("media-type", "accept these media types and no others, separated by commas")
+                .values(Values::Nothing),
+        )
+        .flag(
+            Flag::text("output", "write the manifest to the file at `path`; - is standard output").short('o'),
+        )
         .flag(remote::debug_flag())
         .flag(verbose(false))
 }

@@ -20,25 +20,26 @@ pub(crate) fn command() -> Command {
     Command::new("fetch-config")
         .aliases(&["get-config"])
         .positionals("[flags] <name>{:<tag>|@<digest>}")
-        .short("Fetch the config of a manifest from a registry or an OCI image layout")
+        .short("Show the config that a manifest names")
         .long(
-            "Fetch the config of a manifest from a registry or an OCI image layout\n\n\
-             Example - Fetch the config:\n  {oras} manifest fetch-config localhost:5000/hello:v1\n\n\
-             Example - Fetch the config of certain platform:\n  \
-             {oras} manifest fetch-config --platform 'linux/arm/v5' localhost:5000/hello:v1\n\n\
-             Example - Fetch and print the prettified config:\n  \
-             {oras} manifest fetch-config --pretty localhost:5000/hello:v1\n\n\
-             Example - Fetch the config and save it to a file:\n  \
-             {oras} manifest fetch-config --output config.json localhost:5000/hello:v1\n\n\
-             Example - Fetch and print the config from an OCI image layout folder 'layout-dir':\n  \
-             {oras} manifest fetch-config --oci-layout layout-dir:v1\n",
+            "Show the config that a manifest names\n\n\
+             Of an image that is how it is run: environment, entry point, user, history.\n\n\
+             Example - Look at it:\n  \
+             {oras} manifest fetch-config --pretty registry.example.com/team/app:1.4\n\n\
+             Example - Find out which user an image runs as:\n  \
+             {oras} manifest fetch-config --platform linux/amd64 registry.example.com/team/app:1.4 | jq \
+             .config.User\n\n\
+             Example - Save it:\n  \
+             {oras} manifest fetch-config --output config.json registry.example.com/team/app:1.4\n\n\
+             Example - Look at it in a layout on disk:\n  \
+             {oras} manifest fetch-config --oci-layout --pretty ./app-layout:1.4\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flag(platform::flag())
         .flag(descriptor("fetched config"))
         .flag(pretty())
-        .flag(Flag::text("output", "file `path` to write the fetched config to, use - for stdout").short('o'))
+        .flag(Flag::text("output", "write the config to the file at `path`; - is standard output").short('o'))
         .flag(remote::debug_flag())
         .flag(verbose(false))
 }

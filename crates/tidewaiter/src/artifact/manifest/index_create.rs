@@ -24,29 +24,40 @@ pub(crate) fn command() -> Command {
     Command::new("create")
         .aliases(&["pack"])
         .positionals("[flags] <target>[:<tag[,<tag>][...]] <sources>[{<tag>|<digest>}...]")
-        .short("[Experimental] Create and push an index from provided manifests")
+        .short("[Experimental] Make an index of manifests and push it")
         .long(
-            "[Experimental] Create and push an index from provided manifests. All manifests should be in the same \
-             repository\n\n\
-             Example - Create an index from source manifests tagged 'linux-amd64' and 'linux-arm64', and push \
-             without tagging:\n  {oras} manifest index create localhost:5000/hello linux-amd64 linux-arm64\n\n\
-             Example - Create an index from source manifests and push with the tag 'v1':\n  \
-             {oras} manifest index create localhost:5000/hello:v1 linux-amd64 linux-arm64\n\n\
-             Example - Create an index and push it with multiple tags:\n  \
-             {oras} manifest index create localhost:5000/hello:tag1,tag2,tag3 linux-amd64 linux-arm64\n\n\
-             Example - Create an index and push it with annotations:\n  \
-             {oras} manifest index create localhost:5000/hello:v1 linux-amd64 --annotation \"key=val\"\n\n\
-             Example - Create an index and push to an OCI image layout folder 'layout-dir' and tag with 'v1':\n  \
-             {oras} manifest index create --oci-layout layout-dir:v1 linux-amd64 linux-arm64\n\n\
-             Example - Create an index and save it locally to index.json, auto push will be disabled:\n  \
-             {oras} manifest index create --output index.json localhost:5000/hello linux-amd64 linux-arm64\n",
+            "[Experimental] Make an index of manifests and push it\n\n\
+             The manifests are named by tag or digest, and are in the repository that the index goes to.\n\n\
+             Example - Make one tag of two builds:\n  \
+             {oras} manifest index create registry.example.com/team/app:1.4 1.4-amd64 1.4-arm64\n\n\
+             Example - Give the index three tags:\n  \
+             {oras} manifest index create registry.example.com/team/app:1.4,1,latest 1.4-amd64 1.4-arm64\n\n\
+             Example - Push it without a tag; its digest is printed:\n  \
+             {oras} manifest index create registry.example.com/team/app 1.4-amd64 1.4-arm64\n\n\
+             Example - Say where it comes from:\n  \
+             {oras} manifest index create -a org.opencontainers.image.revision=9f3c2ab \
+             registry.example.com/team/app:1.4 1.4-amd64 1.4-arm64\n\n\
+             Example - See it before anything is pushed:\n  \
+             {oras} manifest index create --output - --pretty registry.example.com/team/app 1.4-amd64 \
+             1.4-arm64\n\n\
+             Example - Make it in a layout on disk:\n  \
+             {oras} manifest index create --oci-layout ./app-layout:1.4 1.4-amd64 1.4-arm64\n",
         )
         .arguments(Arguments::AtLeast(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flag(pretty())
         .flag(annotations::flag())
-        .flag(Flag::text("artifact-type", "artifact type").values(Values::Nothing))
-        .flag(Flag::text("output", "file `path` to write the created index to, use - for stdout").short('o'))
+        .flag(
+            Flag::text("artifact-type", "type of the index: a media type, also one of your own")
+                .values(Values::Nothing),
+        )
+        .flag(
+            Flag::text(
+                "output",
+                "write the index to the file at `path` and push nothing; - is standard output",
+            )
+            .short('o'),
+        )
         .flag(remote::debug_flag())
 }
 

@@ -14,29 +14,52 @@ use crate::artifact::session::Session;
 pub(crate) fn command() -> Command {
     Command::new("update")
         .positionals("<index>{:<tag>|@<digest>} [{--add|--merge|--remove} <manifest>{<tag>|<digest>}] [...]")
-        .short("[Experimental] Update and push an image index")
+        .short("[Experimental] Change which manifests an index lists, and push it")
         .long(
-            "[Experimental] Update and push an image index. All manifests should be in the same repository\n\n\
-             Example - Remove a manifest and add two manifests from an index tagged 'v1'. The tag will point to the \
-             updated index:\n  {oras} manifest index update localhost:5000/hello:v1 --add linux-amd64 --add \
-             linux-arm64 --remove sha256:99e4703fbf30916f549cd6bfa9cdbab614b5392fbe64fdee971359a77073cdf9\n\n\
-             Example - Merge manifests from the index 'v2-windows' to the index 'v2':\n  \
-             {oras} manifest index update localhost:5000/hello:v2 --merge v2-windows\n\n\
-             Example - Update an index and tag the updated index as 'v2.1.0' and 'v2':\n  \
-             {oras} manifest index update localhost:5000/hello@sha256:99e4703fbf30916f549cd6bfa9cdbab614b5392fbe64fdee971359a77073cdf9 \
-             --add linux-amd64 --tag v2.1.0 --tag v2\n\n\
-             Example - Update an index and save it locally to index.json, auto push will be disabled:\n  \
-             {oras} manifest index update --output index.json localhost:5000/hello:v2 --add linux-amd64\n",
+            "[Experimental] Change which manifests an index lists, and push it\n\n\
+             First manifests are removed, then added, then those of other indexes are merged in. The index \
+             has a new digest afterwards; the tag it was named by moves to it.\n\n\
+             Example - Add a platform that was built later:\n  \
+             {oras} manifest index update registry.example.com/team/app:1.4 --add 1.4-riscv64\n\n\
+             Example - Exchange one build for another:\n  \
+             {oras} manifest index update registry.example.com/team/app:1.4 --remove \
+             sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 --add 1.4-amd64\n\n\
+             Example - Take in all that another index lists:\n  \
+             {oras} manifest index update registry.example.com/team/app:1.4 --merge 1.4-windows\n\n\
+             Example - Give the changed index two more tags:\n  \
+             {oras} manifest index update registry.example.com/team/app:1.4 --add 1.4-riscv64 --tag 1.4.1 \
+             --tag latest\n\n\
+             Example - See it before anything is pushed:\n  \
+             {oras} manifest index update --output - --pretty registry.example.com/team/app:1.4 --add \
+             1.4-riscv64\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flag(pretty())
-        .flag(Flag::repeated("add", "manifests to add to the index").values(Values::Nothing))
-        .flag(Flag::repeated("merge", "indexes to be merged into the index").values(Values::Nothing))
-        .flag(Flag::repeated("remove", "manifests to remove from the index, must be digests").values(Values::Nothing))
-        .flag(Flag::repeated("tag", "extra tags for the updated index").values(Values::Nothing))
-        .flag(Flag::text("artifact-type", "artifact type; an empty one clears it").values(Values::Nothing))
-        .flag(Flag::text("output", "file `path` to write the updated index to, use - for stdout").short('o'))
+        .flag(
+            Flag::repeated("add", "list this manifest as well, a tag or digest; repeatable")
+                .values(Values::Nothing),
+        )
+        .flag(
+            Flag::repeated("merge", "list all manifests of this index as well, a tag or digest; repeatable")
+                .values(Values::Nothing),
+        )
+        .flag(
+            Flag::repeated("remove", "list the manifest of this digest no longer; repeatable")
+                .values(Values::Nothing),
+        )
+        .flag(Flag::repeated("tag", "further tags for the updated index; repeatable").values(Values::Nothing))
+        .flag(
+            Flag::text("artifact-type", "new type of the index, a media type; an empty one clears it")
+                .values(Values::Nothing),
+        )
+        .flag(
+            Flag::text(
+                "output",
+                "write the index to the file at `path` and push nothing; - is standard output",
+            )
+            .short('o'),
+        )
         .flag(remote::debug_flag())
 }
 

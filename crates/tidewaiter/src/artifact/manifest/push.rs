@@ -25,29 +25,35 @@ use crate::artifact::tag::check_tag;
 pub(crate) fn command() -> Command {
     Command::new("push")
         .positionals("[flags] <name>[:<tag>[,<tag>][...]|@<digest>] <file>")
-        .short("Push a manifest to a registry or an OCI image layout")
+        .short("Push a manifest that is in a file")
         .long(
-            "Push a manifest to a registry or an OCI image layout\n\n\
-             Example - Push a manifest to repository 'localhost:5000/hello' and tag with 'v1':\n  \
-             {oras} manifest push localhost:5000/hello:v1 manifest.json\n\n\
-             Example - Push a manifest with content read from stdin:\n  \
-             {oras} manifest push localhost:5000/hello:v1 -\n\n\
-             Example - Push a manifest and output its descriptor:\n  \
-             {oras} manifest push --descriptor localhost:5000/hello:v1 manifest.json\n\n\
-             Example - Push a manifest with the specified media type and tag with 'v1':\n  \
+            "Push a manifest that is in a file\n\n\
+             Registries refuse a manifest that names what they do not have: push its blobs first, and the \
+             manifests that an index lists.\n\n\
+             Example - Push a manifest under a tag:\n  \
+             {oras} manifest push registry.example.com/team/app:1.4 manifest.json\n\n\
+             Example - Push it under three tags:\n  \
+             {oras} manifest push registry.example.com/team/app:1.4,1,latest manifest.json\n\n\
+             Example - Put the manifest of one repository into another that has the blobs:\n  \
+             {oras} manifest fetch registry.example.com/team/app:1.4 | {oras} manifest push \
+             registry.example.com/team/mirror:1.4 -\n\n\
+             Example - Say what it is, when the file does not:\n  \
              {oras} manifest push --media-type application/vnd.oci.image.manifest.v1+json \
-             localhost:5000/hello:v1 manifest.json\n\n\
-             Example - Push a manifest and tag with 'tag1', 'tag2', 'tag3':\n  \
-             {oras} manifest push localhost:5000/hello:tag1,tag2,tag3 manifest.json\n\n\
-             Example - Push a manifest to an OCI image layout folder 'layout-dir' and tag with 'v1':\n  \
-             {oras} manifest push --oci-layout layout-dir:v1 manifest.json\n",
+             registry.example.com/team/app:1.4 manifest.json\n\n\
+             Example - Get its descriptor, to list it in an index:\n  \
+             {oras} manifest push --descriptor registry.example.com/team/app manifest.json\n\n\
+             Example - Push to a layout on disk:\n  \
+             {oras} manifest push --oci-layout ./app-layout:1.4 manifest.json\n",
         )
         .arguments(Arguments::Exactly(2), &[Values::Ask(complete::REFERENCE), Values::Files, Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flag(remote::distribution_spec_flag(Side::ONLY))
         .flag(descriptor("pushed manifest"))
         .flag(pretty())
-        .flag(Flag::text("media-type", "media type of manifest").values(Values::Nothing))
+        .flag(
+            Flag::text("media-type", "media type to push it as, by default the one it states itself")
+                .values(Values::Nothing),
+        )
         .flag(concurrency(5))
         .flag(remote::debug_flag())
         .flag(verbose(true))

@@ -15,12 +15,16 @@ const CONFIG: &str = "$config";
 
 /// `--annotation`
 pub(crate) fn flag() -> Flag {
-    Flag::repeated("annotation", "manifest annotations").short('a')
+    Flag::repeated("annotation", "write key=value into the manifest's annotations; repeatable").short('a')
 }
 
 /// `--annotation-file`
 pub(crate) fn file_flag() -> Flag {
-    Flag::text("annotation-file", "path of the annotation file")
+    Flag::text(
+        "annotation-file",
+        "JSON file with annotations of the manifest under $manifest, of the config under $config, and of each \
+         file under its name",
+    )
 }
 
 /// Annotations for a manifest, its configuration and its files, by the name each file is given with.

@@ -23,12 +23,12 @@ impl Kind {
     }
 }
 
-const JSON: Kind = Kind::new("json", "Print in JSON format");
+const JSON: Kind = Kind::new("json", "one JSON value");
 const TEMPLATE: Kind =
-    Kind { name: "go-template", word: "go-template=", about: "Print output using the given Go template" };
-const TEXT: Kind = Kind::new("text", "Print in text format");
-const TABLE: Kind = Kind::new("table", "[Deprecated] Get direct referrers and output in table format");
-const TREE: Kind = Kind::new("tree", "Get referrers recursively and print in tree format");
+    Kind { name: "go-template", word: "go-template=", about: "what a Go template makes of that value" };
+const TEXT: Kind = Kind::new("text", "plain text");
+const TABLE: Kind = Kind::new("table", "[Deprecated] a table of what refers to it directly");
+const TREE: Kind = Kind::new("tree", "a tree of all that refers to it");
 
 /// The formats that a command knows, in the order in which help and errors list them. The last is the one
 /// that is meant when none is given, as in ORAS.
@@ -70,10 +70,10 @@ pub(crate) fn flags(formats: Formats) -> [Flag; 2] {
             format!("'{}':{pad}{}", kind.name, kind.about)
         })
         .collect();
-    let usage = format!("[Experimental] format output using a custom template:\n{}", lines.join("\n"));
+    let usage = format!("[Experimental] how the result is written:\n{}", lines.join("\n"));
     [
         Flag::text("format", usage).default(default).values(Values::Words(formats.words)),
-        Flag::text("template", "[Experimental] template string used to format output")
+        Flag::text("template", "[Experimental] Go template that --format go-template takes")
             .values(Values::Nothing),
     ]
 }

@@ -8,12 +8,12 @@ use crate::artifact::failure::{Failure, Outcome};
 const PLACEHOLDER: &str = "os[/arch][/variant][:os_version]";
 
 pub(crate) fn flag() -> Flag {
-    named("platform", "request platform")
+    named("platform", "of an index, take the image for this platform")
 }
 
 /// A flag that takes a platform.
 pub(crate) fn named(name: &'static str, usage: &str) -> Flag {
-    Flag::text(name, format!("{usage} in the form of `{PLACEHOLDER}`"))
+    Flag::text(name, format!("{usage}: `{PLACEHOLDER}`"))
 }
 
 /// The platform of `--platform`, when one was given.

@@ -51,14 +51,14 @@ const REFERRERS_TAG: &str = "v1.1-referrers-tag";
 
 /// `--debug`
 pub(crate) fn debug_flag() -> Flag {
-    Flag::bool("debug", "output debug logs (implies --no-tty)").short('d')
+    Flag::bool("debug", "log requests and answers to standard error; implies --no-tty").short('d')
 }
 
 /// `--distribution-spec`
 pub(crate) fn distribution_spec_flag(side: Side) -> Flag {
     let usage = format!(
-        "[Preview] set OCI distribution spec version and API option for {}target. \
-         Options: {REFERRERS_API}, {REFERRERS_TAG}",
+        "[Preview] how the {}registry keeps referrers, found out when not given: \
+         {REFERRERS_API}, {REFERRERS_TAG}",
         side.note
     );
     Flag::text(side.flag("distribution-spec"), usage).checked(check_distribution_spec).values(Values::Words(
@@ -82,22 +82,31 @@ pub(crate) fn flags(side: Side) -> Vec<Flag> {
     let switch = |name, usage: &str| Flag::bool(side.flag(name), usage.replace("{}", note));
     let list = |name, usage: &str| Flag::repeated(side.flag(name), usage.replace("{}", note));
     let mut flags = vec![
-        short(text("username", "{}registry username").values(Values::Nothing), 'u'),
-        short(text("password", "{}registry password or identity token").values(Values::Nothing), 'p'),
-        text("identity-token", "{}registry identity token").values(Values::Nothing),
-        switch("insecure", "allow connections to {}SSL registry without certs"),
-        switch("plain-http", "allow insecure connections to {}registry without SSL check"),
-        text("ca-file", "server certificate authority file for the remote {}registry"),
-        text("cert-file", "client certificate file for the remote {}registry"),
-        text("key-file", "client private key file for the remote {}registry"),
-        list("resolve", "customized DNS for {}registry, formatted in `host:port:address[:address_port]`")
+        short(text("username", "user name at the {}registry").values(Values::Nothing), 'u'),
+        short(text("password", "password at the {}registry, or a token").values(Values::Nothing), 'p'),
+        text("identity-token", "identity token for the {}registry").values(Values::Nothing),
+        switch("insecure", "trust whatever certificate the {}registry shows"),
+        switch(
+            "plain-http",
+            "speak HTTP to the {}registry, as to those on this machine; =false forbids it there",
+        ),
+        text("ca-file", "PEM file with further certificate authorities to trust for the {}registry"),
+        text("cert-file", "PEM file with the certificate that we show to the {}registry"),
+        text("key-file", &format!("PEM file with the private key of --{}", side.flag("cert-file"))),
+        list("resolve", "address to find the {}registry at; repeatable: `host:port:address[:address_port]`")
             .values(Values::Nothing),
-        list("registry-config", "`path` of the authentication file for {}registry"),
-        short(list("header", "add custom headers to {}requests").values(Values::Nothing), 'H'),
+        list(
+            "registry-config",
+            "credentials for the {}registry are in the file at `path`, else in Docker's; repeatable",
+        ),
+        short(
+            list("header", "send this name:value to the {}registry; repeatable").values(Values::Nothing),
+            'H',
+        ),
     ];
     if side.is_only() {
-        flags.push(Flag::bool("password-stdin", "read password from stdin"));
-        flags.push(Flag::bool("identity-token-stdin", "read identity token from stdin"));
+        flags.push(Flag::bool("password-stdin", "take the password from standard input"));
+        flags.push(Flag::bool("identity-token-stdin", "take the identity token from standard input"));
     }
     flags
 }

@@ -18,13 +18,16 @@ use crate::artifact::session::Session;
 pub(crate) fn flags(side: Side) -> Vec<Flag> {
     let mut flags = remote::flags(side);
     let note = side.note();
-    flags.push(Flag::bool(side.flag("oci-layout"), format!("set {note}target as an OCI image layout")));
+    flags.push(Flag::bool(
+        side.flag("oci-layout"),
+        format!("the {note}name is the path of an OCI image layout, not of a repository"),
+    ));
     flags.push(
         Flag::text(
             side.flag("oci-layout-path"),
             format!(
-                "[Experimental] set the path for the {note}OCI image layout target; \
-                 the whole argument is then the tag or digest"
+                "[Experimental] path of the OCI image layout that the {note}name is in; \
+                 the whole name is then the tag or digest"
             ),
         )
         .values(Values::Directories),

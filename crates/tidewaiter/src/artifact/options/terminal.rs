@@ -5,12 +5,12 @@ use std::io::IsTerminal as _;
 use tidewaiter_cobra::{Flag, Matches};
 
 pub(crate) fn flag() -> Flag {
-    Flag::bool("no-tty", "[Preview] disable progress bars")
+    Flag::bool("no-tty", "[Preview] disable progress bars, and write a line for each step")
 }
 
 /// `--no-tty` of a command that draws nothing but colours.
 pub(crate) fn colour_flag() -> Flag {
-    Flag::bool("no-tty", "[Preview] disable colors")
+    Flag::bool("no-tty", "[Preview] disable colors, also on a terminal")
 }
 
 /// Progress is drawn: on a terminal that is large enough, unless it was switched off, or debug logs or content

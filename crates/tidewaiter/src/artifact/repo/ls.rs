@@ -16,23 +16,25 @@ pub(crate) fn command() -> Command {
     Command::new("ls")
         .aliases(&["list"])
         .positionals("[flags] <registry>[/namespace]")
-        .short("List the repositories under the registry")
+        .short("Show which repositories a registry has")
         .long(
-            "List the repositories under the registry\n\n\
-             Example - List the repositories under the registry:\n  {oras} repo ls localhost:5000\n\n\
-             Example - List the repositories under a namespace in the registry:\n  \
-             {oras} repo ls localhost:5000/example-namespace\n\n\
-             Example - List the repositories under the registry that include values lexically after last:\n  \
-             {oras} repo ls --last \"last_repo\" localhost:5000\n\n\
-             Example - [Experimental] List the repositories in JSON format:\n  \
+            "Show which repositories a registry has\n\n\
+             Below a namespace, plain text has the names without it, and json and go-template have them whole.\n\n\
+             Example - See them all:\n  \
+             {oras} repo ls registry.example.com\n\n\
+             Example - See those of one team:\n  \
+             {oras} repo ls registry.example.com/team\n\n\
+             Example - Go on where an earlier list ended:\n  \
+             {oras} repo ls --last team/app registry.example.com\n\n\
+             Example - [Experimental] Hand the list to another program:\n  \
              {oras} repo ls localhost:5000 --format json\n\n\
-             Example - [Experimental] List the repositories through a Go template:\n  \
-             {oras} repo ls localhost:5000 --format go-template --template '{{.repositories}}'\n",
+             Example - [Experimental] Count them:\n  \
+             {oras} repo ls localhost:5000 --format go-template='{{len .repositories}}'\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REGISTRY), Values::Nothing])
         .flags(remote::flags(Side::ONLY))
         .flags(format::flags(format::USUAL))
-        .flag(Flag::text("last", "start after the repository specified by `last`").values(Values::Nothing))
+        .flag(Flag::text("last", "show only names that sort after `last`").values(Values::Nothing))
         .flag(remote::debug_flag())
         .flag(verbose(false))
 }

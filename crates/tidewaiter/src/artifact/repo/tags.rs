@@ -19,30 +19,33 @@ pub(crate) fn command() -> Command {
     Command::new("tags")
         .aliases(&["show-tags"])
         .positionals("[flags] <name>[:<tag>|@<digest>]")
-        .short("Show tags of the target repository")
+        .short("Show which tags a repository or layout has")
         .long(
-            "Show tags of the target repository\n\n\
-             Example - Show tags of the target repository:\n  {oras} repo tags localhost:5000/hello\n\n\
-             Example - Show tags in the target repository with digest-like tags hidden:\n  \
-             {oras} repo tags --exclude-digest-tags localhost:5000/hello\n\n\
-             Example - Show tags of the target repository that include values lexically after last:\n  \
-             {oras} repo tags --last \"last_tag\" localhost:5000/hello\n\n\
-             Example - Show tags of the target OCI image layout folder 'layout-dir':\n  \
-             {oras} repo tags --oci-layout layout-dir\n\n\
-             Example - [Experimental] Show tags associated with a particular tagged resource:\n  \
-             {oras} repo tags localhost:5000/hello:latest\n\n\
-             Example - [Experimental] Show tags in JSON format:\n  \
+            "Show which tags a repository or layout has\n\n\
+             Named with a tag or digest, it shows all tags of that manifest; this asks once for each tag \
+             there is.\n\n\
+             Example - See them all:\n  \
+             {oras} repo tags registry.example.com/team/app\n\n\
+             Example - Leave out those that clients made for referrers and signatures:\n  \
+             {oras} repo tags --exclude-digest-tags registry.example.com/team/app\n\n\
+             Example - Go on where an earlier list ended:\n  \
+             {oras} repo tags --last 1.3 registry.example.com/team/app\n\n\
+             Example - [Experimental] Find out which release `latest` is:\n  \
+             {oras} repo tags registry.example.com/team/app:latest\n\n\
+             Example - [Experimental] Hand the list to another program:\n  \
              {oras} repo tags localhost:5000/hello --format json\n\n\
-             Example - [Experimental] Show tags through a Go template:\n  \
-             {oras} repo tags localhost:5000/hello --format go-template --template '{{.tags}}'\n",
+             Example - [Experimental] Count them:\n  \
+             {oras} repo tags localhost:5000/hello --format go-template='{{len .tags}}'\n\n\
+             Example - See the tags of a layout on disk:\n  \
+             {oras} repo tags --oci-layout ./app-layout\n",
         )
         .arguments(Arguments::Exactly(1), &[Values::Ask(complete::REFERENCE), Values::Nothing])
         .flags(target::flags(Side::ONLY))
         .flags(format::flags(format::USUAL))
-        .flag(Flag::text("last", "start after the tag specified by `last`").values(Values::Nothing))
+        .flag(Flag::text("last", "show only tags that sort after `last`").values(Values::Nothing))
         .flag(Flag::bool(
             "exclude-digest-tags",
-            "[Preview] exclude all digest-like tags such as 'sha256-aaaa...'",
+            "[Preview] leave out tags that are a digest with a dash: sha256-5891b5...",
         ))
         .flag(remote::debug_flag())
         .flag(verbose(false))
