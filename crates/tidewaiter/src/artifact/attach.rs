@@ -81,8 +81,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         return Err(Failure::new("neither file nor annotation provided in the command")
             .usage(&session.use_line)
             .advice(format!(
-                "To attach to an existing artifact, please provide files via argument or annotations via flag \
-                 \"--annotation\". Run \"{} -h\" for more options and examples",
+                "Give files to attach, or annotations with --annotation. Run \"{} -h\" for examples",
                 session.path
             )));
     }

@@ -141,10 +141,8 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
             .map_err(|error| selected.target.blame(session, error).context("failed to find tags"))?,
     };
     if tags.is_empty() {
-        return Err(Failure::new(format!("no tags found in repository \"{path}\"")).advice(format!(
-            "If you want to list available tags in \"{path}\", use \"{} repo tags\"",
-            session.program
-        )));
+        return Err(Failure::new(format!("no tags found in repository \"{path}\""))
+            .advice(format!("`{} repo tags {path}` lists the tags there are", session.program)));
     }
     say_found(session, &tags, path);
     let layout = Layout::create(place.directory()).await?;

@@ -103,7 +103,7 @@ fn read_shape(matches: &Matches) -> Outcome<Shape> {
             spec = ImageSpec::V1_0;
         } else if spec == ImageSpec::V1_1 {
             return Err(Failure::new("missing artifact type for OCI image-spec v1.1 artifacts")
-                .advice("set an artifact type via `--artifact-type` or consider image spec v1.0"));
+                .advice("Give one with `--artifact-type`, or use `--image-spec v1.0`"));
         }
     }
     let artifact_type = match spec {
@@ -116,7 +116,7 @@ fn read_shape(matches: &Matches) -> Outcome<Shape> {
             let message =
                 "artifact type cannot be customized for OCI image-spec v1.0 when platform is specified";
             return Err(
-                Failure::new(message).advice("consider using image spec v1.1 or remove --artifact-type")
+                Failure::new(message).advice("Use `--image-spec v1.1`, or leave `--artifact-type` out")
             );
         }
         ImageSpec::V1_1 if config.is_none() => {

@@ -70,7 +70,7 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let tags = if selected.tags.is_empty() { all } else { selected.tags.clone() };
     if tags.is_empty() {
         return Err(Failure::new(format!("no tags found in OCI layout \"{input}\"")).advice(format!(
-            "If you want to list available tags in \"{input}\", use \"{} repo tags --oci-layout\"",
+            "`{} repo tags --oci-layout {input}` lists the tags there are",
             session.program
         )));
     }

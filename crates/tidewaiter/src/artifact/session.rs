@@ -57,7 +57,7 @@ impl Session {
 
     fn missing(&self, raw: &str, hint: &str, what: &str, form: &str) -> Failure {
         Failure::new(format!("\"{raw}\": {what}")).usage(&self.use_line).advice(format!(
-            "{hint}Please specify a reference in the form of {form}. Run \"{} -h\" for more options and examples",
+            "{hint}Please specify a reference as {form}. Run \"{} -h\" for examples",
             self.path
         ))
     }

@@ -59,9 +59,7 @@ pub(crate) fn mistaken_subcommand(session: &Session, names: &[&str], first: Opti
     Some(
         Failure::new(format!("there is no \"{word}\" sub-command for \"{program} tag\" command"))
             .usage(&session.use_line)
-            .advice(format!(
-                "If you want to list available tags in a repository, use \"{program} repo tags\""
-            )),
+            .advice(format!("`{program} repo tags` lists the tags of a repository")),
     )
 }
 

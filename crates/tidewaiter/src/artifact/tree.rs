@@ -61,29 +61,29 @@ pub(crate) fn root(program: &str) -> Command {
 /// What the arguments of a command are, for the error that says how many there must be.
 fn role(names: &[&str]) -> &'static str {
     match names {
-        ["attach"] => "the destination artifact for attaching",
-        ["backup"] => "the artifacts to back up",
-        ["blob", "delete"] => "the target blob to delete",
-        ["blob", "fetch"] => "the target blob to fetch",
-        ["blob", "push"] => "the destination to push to and the file to read blob content from",
-        ["cp"] => "the source and destination for copying",
-        ["discover"] => "the target artifact to discover referrers from",
-        ["login"] => "the registry to log in to",
-        ["logout"] => "the registry you want to log out",
-        ["manifest", "delete"] => "the manifest to delete",
-        ["manifest", "fetch"] => "the manifest to fetch",
-        ["manifest", "fetch-config"] => "the manifest config to fetch",
-        ["manifest", "index", "create"] => "the destination index to create",
-        ["manifest", "index", "update"] => "the target index to update",
-        ["manifest", "push"] => "the destination to push to and the file to read manifest content from",
-        ["pull"] => "the artifact reference you want to pull",
-        ["push"] => "the destination for pushing",
-        ["repo", "ls"] => "the target registry to list repositories from",
-        ["repo", "tags"] => "the target repository to list tags from",
-        ["resolve"] => "the target artifact reference to resolve",
-        ["restore"] => "the targets to restore to",
-        ["tag"] => "the artifact to be retagged and the tags to be added",
-        ["tag", "rm"] => "the tags to be removed",
+        ["attach"] => "the image or artifact to attach to, and the files",
+        ["backup"] => "the repository, and tags if not all are to be saved",
+        ["blob", "delete"] => "the blob to delete, by digest",
+        ["blob", "fetch"] => "the blob to get, by digest",
+        ["blob", "push"] => "the repository and the file, or - for standard input",
+        ["cp"] => "where to copy from and where to",
+        ["discover"] => "the image or artifact to look at",
+        ["login"] => "the host of the registry",
+        ["logout"] => "the host of the registry",
+        ["manifest", "delete"] => "the manifest to delete, by tag or digest",
+        ["manifest", "fetch"] => "the manifest to show, by tag or digest",
+        ["manifest", "fetch-config"] => "the manifest whose config is wanted, by tag or digest",
+        ["manifest", "index", "create"] => "the repository, and the manifests to list",
+        ["manifest", "index", "update"] => "the index to change, by tag or digest",
+        ["manifest", "push"] => "the repository and the file, or - for standard input",
+        ["pull"] => "the artifact to pull, by tag or digest",
+        ["push"] => "the repository, and the files",
+        ["repo", "ls"] => "the host of the registry",
+        ["repo", "tags"] => "the repository",
+        ["resolve"] => "the artifact whose digest is wanted, by tag",
+        ["restore"] => "the repository, and tags if not all are to be pushed",
+        ["tag"] => "the image or artifact, and its new tags",
+        ["tag", "rm"] => "the repository with the tags to take away",
         _ => "the arguments",
     }
 }
@@ -105,11 +105,7 @@ pub(crate) fn refused(names: &[&str], session: &Session, error: Error) -> Failur
     };
     Failure::new(format!("\"{}\" requires {wanted} but got {got}", session.path))
         .usage(&session.use_line)
-        .advice(format!(
-            "Please specify {wanted} as {}. Run \"{} -h\" for more options and examples",
-            role(names),
-            session.path
-        ))
+        .advice(format!("Give {}. Run \"{} -h\" for examples", role(names), session.path))
 }
 
 #[cfg(test)]

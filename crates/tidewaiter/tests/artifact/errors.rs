@@ -89,7 +89,7 @@ fn rules_of_packing() {
     for (line, expected) in [
         (
             "push --image-spec v1.1 --config f r.example/a:b f",
-            "missing artifact type for OCI image-spec v1.1 artifacts\nset an artifact type via `--artifact-type` or consider image spec v1.0",
+            "missing artifact type for OCI image-spec v1.1 artifacts\nGive one with `--artifact-type`, or use `--image-spec v1.0`",
         ),
         (
             "push --image-spec v1.0 --config f --artifact-type a/b r.example/a:b f",
@@ -97,7 +97,7 @@ fn rules_of_packing() {
         ),
         (
             "push --image-spec v1.0 --artifact-platform linux/amd64 --artifact-type a/b r.example/a:b f",
-            "artifact type cannot be customized for OCI image-spec v1.0 when platform is specified\nconsider using image spec v1.1 or remove --artifact-type",
+            "artifact type cannot be customized for OCI image-spec v1.0 when platform is specified\nUse `--image-spec v1.1`, or leave `--artifact-type` out",
         ),
         (
             "push --config f --artifact-platform linux/amd64 r.example/a:b f",
@@ -125,7 +125,7 @@ fn rules_of_packing() {
         ),
         (
             "push -a x r.example/a:b f",
-            "annotation value doesn't match the required format\nPlease use the correct format in the flag: --annotation \"key=value\"",
+            "annotation value doesn't match the required format\nWrite it as --annotation \"key=value\"",
         ),
         ("push -a x=1 -a x=2 r.example/a:b f", "duplicate annotation key: x, "),
         ("push r.example/a:b :text/plain", "found empty file path in \":text/plain\""),
@@ -143,7 +143,7 @@ fn rules_of_packing() {
         "attach --artifact-type a/b r.example/a:b",
         "Error: neither file nor annotation provided in the command\n\
          Usage: oras attach [flags] --artifact-type=<type> <name>{:<tag>|@<digest>} {<file>[:<layer_media_type>]|--annotation <key>=<value>} [...]\n\
-         To attach to an existing artifact, please provide files via argument or annotations via flag \"--annotation\". Run \"oras attach -h\" for more options and examples",
+         Give files to attach, or annotations with --annotation. Run \"oras attach -h\" for examples",
     );
 }
 
@@ -170,7 +170,7 @@ fn formats_and_outputs() {
         ),
         (
             "repo tags --format go-template r.example/a",
-            "\"go-template\" format specified but no template given\nuse `--format go-template=TEMPLATE` to specify the template",
+            "\"go-template\" format specified but no template given\nGive it with `--template`, or as `--format go-template=TEMPLATE`",
         ),
         ("repo tags --template x r.example/a", "--template must be used with --format go-template"),
         (
@@ -230,13 +230,13 @@ fn arguments_are_counted() {
         "push",
         "Error: \"oras push\" requires at least 1 argument but got 0\n\
          Usage: oras push [flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]\n\
-         Please specify at least 1 argument as the destination for pushing. Run \"oras push -h\" for more options and examples",
+         Give the repository, and the files. Run \"oras push -h\" for examples",
     );
     oras.fails(
         "copy r.example/a:b",
         "Error: \"oras cp\" requires exactly 2 argument but got 1\n\
          Usage: oras cp [flags] <from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]\n\
-         Please specify exactly 2 argument as the source and destination for copying. Run \"oras cp -h\" for more options and examples",
+         Give where to copy from and where to. Run \"oras cp -h\" for examples",
     );
     for word in ["list", "ls"] {
         oras.fails(
@@ -244,7 +244,7 @@ fn arguments_are_counted() {
             &format!(
                 "Error: there is no \"{word}\" sub-command for \"oras tag\" command\n\
                  Usage: oras tag [flags] <name>{{:<tag>|@<digest>}} <new_tag> [...]\n\
-                 If you want to list available tags in a repository, use \"oras repo tags\""
+                 `oras repo tags` lists the tags of a repository"
             ),
         );
     }
@@ -257,13 +257,13 @@ fn references_are_checked() {
         "pull r.example/a",
         "Error: \"r.example/a\": no tag or digest specified\n\
          Usage: oras pull [flags] <name>{:<tag>|@<digest>}\n\
-         Please specify a reference in the form of \"<name>:<tag>\" or \"<name>@<digest>\". Run \"oras pull -h\" for more options and examples",
+         Please specify a reference as \"<name>:<tag>\" or \"<name>@<digest>\". Run \"oras pull -h\" for examples",
     );
     oras.fails(
         "blob fetch --descriptor r.example/a",
         "Error: \"r.example/a\": no digest specified\n\
          Usage: oras blob fetch [flags] {--output <file> | --descriptor} <name>@<digest>\n\
-         Please specify a reference in the form of \"<name>@<digest>\". Run \"oras blob fetch -h\" for more options and examples",
+         Please specify a reference as \"<name>@<digest>\". Run \"oras blob fetch -h\" for examples",
     );
     oras.fails(
         "pull bad",

@@ -134,9 +134,9 @@ fn read_manifest(
         "" => stated_type(&bytes).ok_or_else(|| {
             let message =
                 format!("media type is not specified via the flag \"--media-type\" nor in \"{file}\"");
-            Failure::new(message).usage(&session.use_line).advice(
-                "Please specify a valid media type in the manifest JSON or via the \"--media-type\" flag",
-            )
+            Failure::new(message)
+                .usage(&session.use_line)
+                .advice("Give it with --media-type, or as \"mediaType\" in the file")
         })?,
         media_type => media_type.to_owned(),
     };

@@ -70,7 +70,7 @@ pub(crate) fn parse(pairs: &[String]) -> Outcome<Annotations> {
     for pair in pairs {
         let Some((key, value)) = pair.split_once('=') else {
             return Err(Failure::new("annotation value doesn't match the required format")
-                .advice("Please use the correct format in the flag: --annotation \"key=value\""));
+                .advice("Write it as --annotation \"key=value\""));
         };
         let (key, value) = (key.trim(), value.trim());
         if annotations.insert(key.to_owned(), value.to_owned()).is_some() {
@@ -85,9 +85,8 @@ fn load(path: &Path) -> Outcome<AnnotationSet> {
         let message =
             format!("invalid annotation json file: failed to load annotations from {}", path.display());
         Failure::new(message).advice(format!(
-            "{reason}\nAnnotation file doesn't match the required format: a JSON object with the keys \
-             \"$manifest\", \"$config\" and names of files, each an object of strings. Please refer to the \
-             documentation at https://oras.land/docs/how_to_guides/manifest_annotations"
+            "{reason}\nIt is to be a JSON object with the keys \"$manifest\", \"$config\" and names of files, \
+             each an object of strings"
         ))
     };
     let bytes = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;

@@ -120,7 +120,7 @@ fn parse(format: &str, template: &str, kinds: &[Kind]) -> Outcome<Format> {
         "table" => Ok(Format::Table),
         "go-template" if template.is_empty() => {
             let failure = Failure::new("\"go-template\" format specified but no template given");
-            Err(failure.advice("use `--format go-template=TEMPLATE` to specify the template"))
+            Err(failure.advice("Give it with `--template`, or as `--format go-template=TEMPLATE`"))
         }
         "go-template" => Ok(Format::Template(template.to_owned())),
         _ => Ok(Format::Text),

@@ -180,7 +180,7 @@ impl TargetOptions {
             return None;
         }
         let full = self.location.raw.replacen("docker.io/", "docker.io/library/", 1);
-        Some(format!("Namespace seems missing. Do you mean `{} {full}`?", session.path))
+        Some(format!("Docker's own images are under library/: `{} {full}`", session.path))
     }
 }
 
