@@ -162,7 +162,7 @@ impl Inner {
         let by_name = self.images.iter().find(|image| image.names.iter().any(is_wanted));
         by_name
             .map(|image| image.descriptor.clone())
-            .or_else(|| self.index.find_name(reference).map(|entry| entry.unnamed()))
+            .or_else(|| self.index.find_name(reference).map(|entry| entry.descriptor.clone()))
     }
 }
 

@@ -36,6 +36,8 @@ use crate::select::{filtered_index, select_children, select_platform};
 /// Which side of a copy failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
+    /// Where it comes from, when asked what is to be copied.
+    Reference,
     /// Where it comes from.
     Source,
     /// Where it goes to.
@@ -173,7 +175,11 @@ impl Copier {
 
 impl Run {
     async fn copy(self: &Arc<Self>, reference: &str, tags: &[String]) -> Result<Descriptor> {
-        let manifest = self.source.fetch_reference(reference).await.map_err(at_source)?;
+        let manifest = self
+            .source
+            .fetch_reference(reference)
+            .await
+            .map_err(|error| CopyError { origin: Origin::Reference, error })?;
         let root = self.select(manifest, reference).await.map_err(at_source)?;
         if let Some(expected) =
             self.options.expected.clone().filter(|digest| digest != root.manifest.digest())

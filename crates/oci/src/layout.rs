@@ -232,7 +232,7 @@ impl Resolve for Layout {
                         || Some(Descriptor::new(OCTET_STREAM, digest.clone(), files.blob_size(&digest)?));
                     listed.or_else(linked).or_else(blob)
                 }
-                Err(_) => state.index.find_name(&reference).map(|entry| entry.unnamed()),
+                Err(_) => state.index.find_name(&reference).map(|entry| entry.descriptor.clone()),
             };
             found.ok_or_else(|| Error::not_found(reference))
         })

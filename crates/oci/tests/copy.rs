@@ -537,7 +537,7 @@ async fn the_side_that_failed_is_named() {
         copy(&source, &small, "image", &["v1"], CopyOptions::default()).await.expect_err("too large");
     assert_eq!(failed.origin, Origin::Destination);
     let failed = copy(&source, &small, "none", &[], CopyOptions::default()).await.expect_err("no such tag");
-    assert!(failed.origin == Origin::Source && failed.error.is_not_found(), "{failed}");
+    assert!(failed.origin == Origin::Reference && failed.error.is_not_found(), "{failed}");
 }
 
 #[tokio::test]

@@ -197,6 +197,30 @@ async fn store(store: Store) -> (Server, Arc<Mutex<Store>>) {
     (Server::start(move |seen| shared.lock().expect("unbroken").answer(seen)).await, store)
 }
 
+/// GitLab answers so (oras-go, issue 1396): it reads a tag of the scheme as the digest it is made of.
+#[tokio::test]
+async fn an_index_under_its_own_tag_is_no_list_of_referrers() {
+    let members = json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_INDEX,
+        "manifests": [referrer("linux").plain()],
+    });
+    let bytes = Bytes::from(members.to_string());
+    let subject = Descriptor::of(media_type::OCI_INDEX, &bytes);
+    let tag = subject.digest.as_str().replace(':', "-");
+    let manifests = [subject.digest.to_string(), tag.clone()].map(|name| (name, bytes.clone()));
+    let (server, kept) =
+        store(Store { manifests: manifests.into(), deletes: true, ..Store::default() }).await;
+    let repository = server.repository(impatient());
+    assert!(repository.referrers(&subject, None).await.expect("a list").is_empty());
+    let attached = artifact("a", &subject);
+    repository.push(&attached.descriptor, Content::Bytes(attached.bytes.clone())).await.expect("pushed");
+    let written: Value =
+        serde_json::from_slice(&kept.lock().expect("unbroken").manifests[&tag]).expect("JSON");
+    assert_eq!(written["manifests"].as_array().map(Vec::len), Some(1), "{written}");
+    assert_eq!(written["manifests"][0]["digest"], attached.descriptor.digest.as_str());
+}
+
 #[tokio::test]
 async fn a_fallback_index_survives_other_clients() {
     let (server, _store) = store(Store { lose: 2, deletes: true, ..Store::default() }).await;

@@ -111,7 +111,13 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let copier = Copier::new(source, destination.target(), options, Arc::clone(&status) as _);
     let copied = copier.copy(reference, &tags).await;
     status.finish();
-    let copied = copied.map_err(|failed| blame(&from, &to, failed))?;
+    let copied = copied.map_err(|failed| match failed.origin {
+        // Where it resolves by itself, ORAS says so.
+        Origin::Reference if options_again.referrers.is_some() || to.location.reference.is_empty() => {
+            from.blame(session, failed.error).context(format_args!("failed to resolve {reference}"))
+        }
+        _ => blame(&from, &to, failed),
+    })?;
     let lost = left_behind(&*source_again, reference, &options_again, &copied).await;
     if let Some((index, count)) =
         lost.map_err(|error| blame(&from, &to, CopyError { origin: Origin::Source, error }))?
@@ -209,7 +215,7 @@ async fn left_behind(
 /// Says which of the two sides failed.
 fn blame(from: &TargetOptions, to: &TargetOptions, failed: CopyError) -> Failure {
     let (side, target) = match failed.origin {
-        Origin::Source => ("source", from),
+        Origin::Source | Origin::Reference => ("source", from),
         Origin::Destination => ("destination", to),
     };
     let location = &target.location;
@@ -219,6 +225,6 @@ fn blame(from: &TargetOptions, to: &TargetOptions, failed: CopyError) -> Failure
     {
         return Failure::new(format!("{}: what is to be copied has the digest {actual}", location.raw));
     }
-    let failure = target.explain(failed.error);
+    let failure = target.remote.explain(failed.error);
     failure.prefixed(format!("Error from {side} {} for \"{}\":", location.kind_name(), location.raw))
 }

@@ -192,7 +192,8 @@ fn report(
 ) -> Outcome {
     let path = &target.location.path;
     if format.is_structured() {
-        let reference_as_tags = tags.iter().map(|tag| format!("{path}:{tag}")).collect();
+        let mut reference_as_tags: Vec<_> = tags.iter().map(|tag| format!("{path}:{tag}")).collect();
+        reference_as_tags.sort();
         let described = Described::new(path, &manifest.descriptor);
         return format.write(session.ui, &Pushed { described, reference_as_tags });
     }

@@ -59,7 +59,7 @@ pub(crate) fn mistaken_subcommand(session: &Session, names: &[&str], first: Opti
     Some(
         Failure::new(format!("there is no \"{word}\" sub-command for \"{program} tag\" command"))
             .usage(&session.use_line)
-            .advice(format!("`{program} repo tags` lists the tags of a repository")),
+            .advice(format!("`{program} repo tags` lists the tags of a repository, and with --oci-layout those of an OCI image layout")),
     )
 }
 

@@ -356,6 +356,49 @@ fn scripts_find_the_words_they_look_for() {
     }
 }
 
+/// As ORAS 1.3.3 answers.
+#[test]
+fn layouts_say_what_their_index_says_of_a_tag() {
+    let scene = Scene::new();
+    scene.ok("push --oci-layout shelf:v1 readme.md");
+    scene.ok("tag --oci-layout shelf:v1 r.example/foo:latest r.example/foo:v1.2 other.example/bar:v9");
+    let names = |line: &str| scene.ok(line).lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(names("repo tags --oci-layout-path shelf r.example/foo"), ["latest", "v1.2"]);
+    assert_eq!(names("repo tags --oci-layout-path shelf r.example/foo:latest").len(), 4);
+    let named = serde_json::json!({"org.opencontainers.image.ref.name": "v1"});
+    let mut expected = scene.json("manifest fetch --oci-layout shelf:v1")["annotations"].clone();
+    expected["org.opencontainers.image.ref.name"] = named["org.opencontainers.image.ref.name"].clone();
+    for line in
+        ["manifest fetch --descriptor --oci-layout shelf:v1", "discover --format json --oci-layout shelf:v1"]
+    {
+        assert_eq!(scene.json(line)["annotations"], expected, "{line}");
+    }
+    let digest = scene.ok("resolve --oci-layout shelf:v1").trim().to_owned();
+    let by_digest = scene.json(&format!("manifest fetch --descriptor --oci-layout shelf@{digest}"));
+    assert!(by_digest.get("annotations").is_none(), "{by_digest}");
+    assert_eq!(
+        scene.ok(&format!("blob delete --force --oci-layout nowhere/at/all@{digest}")).trim(),
+        format!("Missing nowhere/at/all@{digest}")
+    );
+    assert!(!scene.oras.work().join("nowhere").exists());
+}
+
+#[test]
+fn copies_say_that_they_resolve_where_nothing_is_tagged() {
+    let scene = Scene::new();
+    scene.ok("push R/there:v1 readme.md");
+    let resolving = "Error response from registry: failed to resolve no: R/there:no: not found";
+    for (line, expected) in [
+        ("cp R/there:no --to-oci-layout away", resolving),
+        ("cp R/there:no R/here", resolving),
+        ("cp -r R/there:no R/here:v1", resolving),
+        ("cp R/there:no R/here:v1", "Error from source registry for \"R/there:no\": R/there:no: not found"),
+    ] {
+        let run = scene.oras.run(&scene.line(line));
+        assert_eq!((run.stderr.trim_end(), run.code), (scene.line(expected).as_str(), 1), "{line}");
+    }
+}
+
 #[test]
 fn a_repository_goes_into_an_archive_and_comes_back() {
     let scene = Scene::new();

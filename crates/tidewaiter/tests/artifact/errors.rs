@@ -244,7 +244,7 @@ fn arguments_are_counted() {
             &format!(
                 "Error: there is no \"{word}\" sub-command for \"oras tag\" command\n\
                  Usage: oras tag [flags] <name>{{:<tag>|@<digest>}} <new_tag> [...]\n\
-                 `oras repo tags` lists the tags of a repository"
+                 `oras repo tags` lists the tags of a repository, and with --oci-layout those of an OCI image layout"
             ),
         );
     }

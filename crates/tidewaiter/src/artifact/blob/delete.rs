@@ -48,12 +48,17 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let target = TargetOptions::read(session, matches, Side::ONLY, &matches.arguments()[0])?;
     matches.validate()?;
     let digest = digest_of(session, &target)?;
-    let opened = target.open_existing(session).await?;
     let raw = &target.location.raw;
+    let may_be_missing = matches.bool("force") && !matches.bool("descriptor");
+    if may_be_missing && target.is_absent() {
+        session.ui.line(format_args!("Missing {raw}"));
+        return Ok(());
+    }
+    let opened = target.open_existing(session).await?;
     let blob = match find(&target, &opened, &digest).await {
         Ok(blob) => blob,
         Err(error) if !error.is_not_found() => return Err(target.blame(session, error)),
-        Err(_) if matches.bool("force") && !matches.bool("descriptor") => {
+        Err(_) if may_be_missing => {
             session.ui.line(format_args!("Missing {raw}"));
             return Ok(());
         }

@@ -87,7 +87,7 @@ fn read_file(file: &str) -> Outcome<Vec<u8>> {
 /// The media type that a manifest states.
 fn stated_type(bytes: &[u8]) -> Option<String> {
     let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    Some(json.get("mediaType")?.as_str()?.to_owned())
+    json.get("mediaType")?.as_str().filter(|stated| !stated.is_empty()).map(str::to_owned)
 }
 
 pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {

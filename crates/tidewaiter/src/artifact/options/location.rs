@@ -64,6 +64,13 @@ impl Location {
         matches!(self.kind, Kind::Layout(_))
     }
 
+    /// The repository that a reference in a layout names without a tag: layouts may hold several, each manifest
+    /// tagged with its whole name.
+    pub(crate) fn repository_in_layout(&self) -> Option<String> {
+        let named = Reference::parse(&self.reference).ok().filter(|_| self.is_layout())?;
+        named.manifest_reference().is_none().then(|| named.repository_path())
+    }
+
     /// How messages name the kind of place.
     pub(crate) fn kind_name(&self) -> &'static str {
         match self.kind {
@@ -121,6 +128,9 @@ mod tests {
         check(Location::layout("./a/b"), "./a/b", "", "[oci-layout] ./a/b");
         check(Location::layout("a@sha256:x"), "a", "sha256:x", "[oci-layout] a@sha256:x");
         assert!(Location::layout(":v1").is_err());
+        let in_layout = |name| Location::in_layout(name, Path::new("dir"), name).repository_in_layout();
+        assert_eq!(in_layout("r.example/a").as_deref(), Some("r.example/a"));
+        assert_eq!((in_layout("r.example/a:v1"), in_layout("v1")), (None, None));
         assert!(Location::registry("alpine").is_err());
     }
 

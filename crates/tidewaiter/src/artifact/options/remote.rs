@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tidewaiter_cobra::{Flag, Matches, Values};
+use tidewaiter_oci as oci;
 use tidewaiter_oci::RepositoryName;
 use tidewaiter_oci::credentials::{
     Credential, CredentialSource, OneCredential, RepositoryCredentials, Store, StoreSettings,
@@ -128,6 +129,28 @@ pub(crate) struct RemoteOptions {
 }
 
 impl RemoteOptions {
+    /// A failure on the way to a registry, with what may help.
+    pub(crate) fn explain(&self, error: oci::Error) -> Failure {
+        match error {
+            oci::Error::MissingCredential { .. } => self.missing_credential(),
+            oci::Error::Untrusted { .. } => {
+                let [authority, insecure] = self.trust_flags();
+                Failure::from(error).advice(format!(
+                    "Name the certificate authority's file with `--{authority} FILE`, or do without checking with `--{insecure}`"
+                ))
+            }
+            error => error.into(),
+        }
+    }
+
+    fn missing_credential(&self) -> Failure {
+        let store = self.store();
+        let path = store.path().map(|path| format!(" at \"{}\"", path.display())).unwrap_or_default();
+        Failure::new("basic credential not found").advice(format!(
+            "Please check whether the registry credential stored in the authentication file{path} is correct"
+        ))
+    }
+
     /// The flags that decide which certificates are trusted: whose, and that any is.
     pub(crate) fn trust_flags(&self) -> [String; 2] {
         ["ca-file", "insecure"].map(|name| self.side.flag(name))

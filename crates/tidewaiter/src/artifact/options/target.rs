@@ -122,6 +122,11 @@ impl TargetOptions {
         }
     }
 
+    /// It is a layout, and there is none.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(&self.location.kind, Kind::Layout(path) if matches!(path.try_exists(), Ok(false)))
+    }
+
     fn check_path(&self, path: &Path) -> Outcome {
         match std::fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -138,7 +143,7 @@ impl TargetOptions {
     pub(crate) fn blame(&self, session: &Session, error: oci::Error) -> Failure {
         let Kind::Registry(reference) = &self.location.kind else { return error.into() };
         if !is_answer(&error) {
-            return self.explain(error);
+            return self.remote.explain(error);
         }
         let failure = Failure::from(error).prefixed(FROM_REGISTRY);
         match self.namespace_hint(session, reference) {
@@ -149,28 +154,6 @@ impl TargetOptions {
             }
             _ => failure,
         }
-    }
-
-    /// A failure on the way to this target, with what may help.
-    pub(crate) fn explain(&self, error: oci::Error) -> Failure {
-        match error {
-            oci::Error::MissingCredential { .. } => self.missing_credential(),
-            oci::Error::Untrusted { .. } => {
-                let [authority, insecure] = self.remote.trust_flags();
-                Failure::from(error).advice(format!(
-                    "Name the certificate authority's file with `--{authority} FILE`, or do without checking with `--{insecure}`"
-                ))
-            }
-            error => error.into(),
-        }
-    }
-
-    fn missing_credential(&self) -> Failure {
-        let store = self.remote.store();
-        let path = store.path().map(|path| format!(" at \"{}\"", path.display())).unwrap_or_default();
-        Failure::new("basic credential not found").advice(format!(
-            "Please check whether the registry credential stored in the authentication file{path} is correct"
-        ))
     }
 
     /// Docker Hub's own images are under `library/`, which ORAS does not add.

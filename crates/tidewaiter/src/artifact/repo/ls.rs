@@ -1,6 +1,7 @@
 //! `repo ls`: the repositories of a registry.
 
 use tidewaiter_cobra::{Arguments, Command, Flag, Matches, Values};
+use tidewaiter_oci::Error;
 
 use crate::artifact::complete;
 use crate::artifact::display::line::one_line;
@@ -50,9 +51,10 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
         return Err(Failure::new("could not parse repository path: tags or digests should not be provided"));
     }
     let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
-    let blame = |error: tidewaiter_oci::Error| match is_answer(&error) {
-        true => Failure::from(error).prefixed(FROM_REGISTRY).context("could not list repositories"),
-        false => Failure::from(error).context("could not list repositories"),
+    let blame = |error: Error| match is_answer(&error) {
+        true => Failure::from(error).prefixed(FROM_REGISTRY),
+        false if matches!(error, Error::MissingCredential { .. }) => remote.explain(error),
+        false => remote.explain(error).context("could not list repositories"),
     };
     let last = Some(matches.text("last")).filter(|last| !last.is_empty());
     // The catalogue has whole names: within a namespace the last one is one of its names, or whole itself.

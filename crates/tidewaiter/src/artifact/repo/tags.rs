@@ -59,8 +59,10 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     let blame = |error| target.blame(session, error);
     let last = Some(matches.text("last")).filter(|last| !last.is_empty());
     let reference = target.location.reference.as_str();
+    let beneath = target.location.repository_in_layout().map(|repository| format!("{repository}:"));
     let wanted = match (reference, target.location.digest()) {
         ("", _) => None,
+        _ if beneath.is_some() => None,
         (_, Some(digest)) => Some(digest),
         (tag, None) => Some(store.resolve(tag).await.map_err(blame)?.digest),
     };
@@ -71,6 +73,13 @@ pub(crate) async fn run(session: &Session, matches: &Matches) -> Outcome {
     }
     let mut found = Vec::new();
     for tag in tags(session, &target, last).await? {
+        let tag = match &beneath {
+            None => tag,
+            Some(prefix) => match tag.strip_prefix(prefix) {
+                Some(tag) => tag.to_owned(),
+                None => continue,
+            },
+        };
         if matches.bool("exclude-digest-tags") && is_digest_tag(&tag) {
             continue;
         }
