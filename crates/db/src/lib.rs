@@ -21,9 +21,11 @@
 //! Statements live in one `sql` module per area, declared with [`statements!`], and a test prepares every one
 //! on both engines with `testing::check_statements` (feature `testing`).
 
+mod changes;
 mod database;
 mod error;
 pub mod jobs;
+mod journal;
 mod location;
 mod migrations;
 mod reserve;

@@ -2,8 +2,10 @@
 
 use sqlx::{Postgres, Sqlite, Transaction};
 
+use crate::changes::Changes;
 use crate::database::{bind_postgres, bind_sqlite};
 use crate::error::{Cause, Error, Result};
+use crate::journal::Journal;
 use crate::statement::Statement;
 use crate::value::{Inner, Row, Value};
 use crate::wake::{CHANNEL, Topics};
@@ -17,7 +19,7 @@ pub struct Tx {
 }
 
 pub(crate) enum TxInner {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<'static, Sqlite>, Journal, Changes),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -26,7 +28,7 @@ impl Tx {
     pub async fn fetch_all(&mut self, statement: impl Into<Statement>, args: Vec<Value>) -> Result<Vec<Row>> {
         let statement = statement.into();
         match &mut self.inner {
-            TxInner::Sqlite(tx) => {
+            TxInner::Sqlite(tx, ..) => {
                 let rows = bind_sqlite(statement, args).fetch_all(&mut **tx).await;
                 rows.map(|rows| rows.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
             }
@@ -46,7 +48,7 @@ impl Tx {
     ) -> Result<Option<Row>> {
         let statement = statement.into();
         match &mut self.inner {
-            TxInner::Sqlite(tx) => {
+            TxInner::Sqlite(tx, ..) => {
                 let row = bind_sqlite(statement, args).fetch_optional(&mut **tx).await;
                 row.map(|row| row.map(|row| Row(Inner::Sqlite(row))))
             }
@@ -69,7 +71,7 @@ impl Tx {
     pub async fn execute(&mut self, statement: impl Into<Statement>, args: Vec<Value>) -> Result<u64> {
         let statement = statement.into();
         match &mut self.inner {
-            TxInner::Sqlite(tx) => {
+            TxInner::Sqlite(tx, ..) => {
                 bind_sqlite(statement, args).execute(&mut **tx).await.map(|done| done.rows_affected())
             }
             TxInner::Postgres(tx) => {
@@ -104,7 +106,16 @@ impl Tx {
             }
         }
         match self.inner {
-            TxInner::Sqlite(tx) => tx.commit().await,
+            TxInner::Sqlite(tx, journal, changes) => {
+                let writing = changes.writing();
+                match tx.commit().await {
+                    Ok(()) => {
+                        drop(writing);
+                        journal.sync().await.map_err(sqlx::Error::Io)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
             TxInner::Postgres(tx) => tx.commit().await,
         }
         .map_err(|source| Error::Transaction { operation: "commit", source: Cause(source) })?;

@@ -60,14 +60,67 @@ async fn reads_cannot_write() {
     temp.db.fetch_all(sql, args![]).await.expect_err("the read pool only reads");
 }
 
+/// The journal is synced by its name: without one, nobody can promise anything.
 #[tokio::test]
 async fn every_commit_waits_for_the_disk() {
     let temp = TempDb::new().await;
     let mut tx = temp.db.begin().await.expect("begins");
-    let row = tx.fetch_one("PRAGMA synchronous", args![]).await.expect("a row");
-    assert_eq!(row.i64(0).expect("an integer"), 2, "FULL");
     let row = tx.fetch_one("PRAGMA journal_mode", args![]).await.expect("a row");
     assert_eq!(row.text(0).expect("text"), "wal");
+    tx.execute("CREATE TABLE kept (number BIGINT NOT NULL)", args![]).await.expect("creates");
+    tx.commit().await.expect("synced");
+    let insert = "INSERT INTO kept (number) VALUES ($1)";
+    let writers = (0..20).map(|number| {
+        let db = temp.db.clone();
+        tokio::spawn(async move {
+            let mut tx = db.begin().await?;
+            tx.execute(insert, args![number]).await?;
+            tx.commit().await
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("no panic").expect("synced");
+    }
+    let DbLocation::Sqlite(path) = &temp.location else { unreachable!("a file") };
+    let mut journal = path.clone().into_os_string();
+    journal.push("-wal");
+    std::fs::remove_file(&journal).expect("it is there");
+    temp.db.execute(insert, args![20]).await.expect_err("one statement waits too");
+    let mut tx = temp.db.begin().await.expect("begins");
+    tx.execute(insert, args![21]).await.expect("inserts");
+    let error = tx.commit().await.expect_err("a transaction waits");
+    assert!(error.to_string().contains("-wal could not be written to the disk"), "{error}");
+}
+
+#[tokio::test]
+async fn writes_change_the_version_and_reads_do_not() {
+    let temp = TempDb::new().await;
+    let version = async || temp.db.version().await.expect("answers").expect("SQLite has one");
+    temp.db.execute("CREATE TABLE seen (number BIGINT NOT NULL)", args![]).await.expect("creates");
+    let insert = "INSERT INTO seen (number) VALUES ($1)";
+    let before = version().await;
+    temp.db.execute(insert, args![1]).await.expect("inserts");
+    let after = version().await;
+    assert_ne!(before, after);
+    let mut tx = temp.db.begin().await.expect("begins");
+    tx.execute(insert, args![2]).await.expect("inserts");
+    drop(tx);
+    temp.db.fetch_all("SELECT number FROM seen", args![]).await.expect("reads");
+    // Looked for anew as often as it takes to see our own write of before through the other connection.
+    let settled = async || {
+        let mut last = version().await;
+        for _ in 0..3 {
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            last = version().await;
+        }
+        last
+    };
+    let before = settled().await;
+    assert_eq!(before, settled().await);
+    let DbLocation::Sqlite(path) = &temp.location else { unreachable!("a file") };
+    let other = open(path).await.expect("another process opens it");
+    other.execute(insert, args![3]).await.expect("inserts");
+    assert_ne!(before, settled().await);
 }
 
 /// A limit on its pages stands for a full disk: SQLite says the same, and takes the transaction back by itself.

@@ -8,10 +8,12 @@ mod blobs;
 pub(crate) mod collect;
 mod details;
 mod manifests;
+mod memo;
 mod referrers;
 mod tags;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tidewaiter_db::{Db, Tx, args};
 
@@ -20,18 +22,30 @@ use crate::sql;
 pub(crate) use blobs::BlobRecord;
 pub use details::{ChangeableAttributes, ManifestDetails};
 pub(crate) use details::{ListQuery, Order};
+use manifests::ManifestRecord;
 pub(crate) use manifests::{PushOutcome, PushRequest};
+use memo::Memo;
 pub(crate) use referrers::{ReferrerCursor, ReferrerQuery};
+use tags::TagsPage;
 
 /// The metadata store.
 #[derive(Debug, Clone)]
 pub(crate) struct Metadata {
     db: Db,
+    memos: Arc<Memos>,
+}
+
+/// What clients ask for all the time.
+#[derive(Debug, Default)]
+struct Memos {
+    manifests: Memo<Arc<ManifestRecord>>,
+    blobs: Memo<Arc<BlobRecord>>,
+    tags: Memo<Arc<TagsPage>>,
 }
 
 impl Metadata {
     pub(crate) fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, memos: Arc::default() }
     }
 
     pub(crate) fn db(&self) -> &Db {
@@ -48,6 +62,27 @@ impl Metadata {
         let mut tx = self.db.begin().await?;
         tx.lock("registry").await?;
         Ok(tx)
+    }
+
+    /// An answer that is remembered, or asked for and remembered, with its size in bytes.
+    async fn remembered<T>(
+        &self,
+        memo: &Memo<Arc<T>>,
+        key: &[&str],
+        ask: impl Future<Output = Result<Option<(T, usize)>>>,
+    ) -> Result<Option<Arc<T>>> {
+        // Before the answer is: what is written while it comes makes it one of the past.
+        let Some(version) = self.db.version().await? else {
+            return Ok(ask.await?.map(|(answer, _)| Arc::new(answer)));
+        };
+        let key = key.join("\0");
+        if let Some(answer) = memo.get(version, &key) {
+            return Ok(Some(answer));
+        }
+        let Some((answer, size)) = ask.await? else { return Ok(None) };
+        let answer = Arc::new(answer);
+        memo.insert(version, key, Arc::clone(&answer), size);
+        Ok(Some(answer))
     }
 
     /// The database answers, and takes writers. Not one that waits for other registries: they may be at work.

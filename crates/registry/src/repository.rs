@@ -80,7 +80,7 @@ impl Resolve for Repository {
         let found = self.shared.metadata.manifest(&self.name, target).await;
         let found = found.map_err(|error| failed(&digest.clone().unwrap_or(Digest::sha256(b"")), error))?;
         let manifest = found.ok_or_else(not_found)?;
-        Ok(Descriptor::new(manifest.media_type, manifest.digest, manifest.size))
+        Ok(Descriptor::new(manifest.media_type.clone(), manifest.digest.clone(), manifest.size))
     }
 
     async fn fetch_reference(&self, reference: &str) -> Result<Manifest> {

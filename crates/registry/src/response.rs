@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tidewaiter_oci::{Digest, RepositoryName};
 
@@ -197,8 +198,9 @@ impl From<Error> for ApiError {
 }
 
 /// A JSON answer.
-pub(crate) fn json_response(status: StatusCode, value: &Value) -> ApiResponse {
-    with_body(status, "application/json", value.to_string())
+pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> ApiResponse {
+    // Only maps with keys that are no text cannot be written, and none of ours are.
+    with_body(status, "application/json", serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// An answer with a body.

@@ -1,5 +1,7 @@
 //! Blobs, and which repositories show them.
 
+use std::sync::Arc;
+
 use tidewaiter_db::args;
 use tidewaiter_oci::{Digest, RepositoryName};
 
@@ -21,15 +23,24 @@ pub(crate) struct BlobRecord {
 
 impl Metadata {
     /// A blob in a repository.
-    pub(crate) async fn blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<BlobRecord>> {
-        let row = self.db.fetch_optional(sql::BLOB, args![name.as_str(), digest.as_str()]).await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(BlobRecord {
-            size: size(row.i64(0)?),
-            object: row.text(1)?,
-            seen_at: row.i64(2)?,
-            repository_id: row.i64(3)?,
-        }))
+    pub(crate) async fn blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Arc<BlobRecord>>> {
+        let ask = async {
+            let row = self.db.fetch_optional(sql::BLOB, args![name.as_str(), digest.as_str()]).await?;
+            let Some(row) = row else { return Ok(None) };
+            let record = BlobRecord {
+                size: size(row.i64(0)?),
+                object: row.text(1)?,
+                seen_at: row.i64(2)?,
+                repository_id: row.i64(3)?,
+            };
+            let bytes = record.object.len();
+            Ok(Some((record, bytes)))
+        };
+        self.remembered(&self.memos.blobs, &[name.as_str(), digest.as_str()], ask).await
     }
 
     /// Size and object of a blob of any repository.

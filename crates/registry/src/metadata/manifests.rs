@@ -1,5 +1,7 @@
 //! Manifests: storing, finding and deleting them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tidewaiter_db::{Row, Tx, args};
 use tidewaiter_oci::{Descriptor, Digest, Manifest, RepositoryName, TagName, View, media_type};
@@ -46,16 +48,21 @@ impl Metadata {
         &self,
         name: &RepositoryName,
         reference: Result<&Digest, &TagName>,
-    ) -> Result<Option<ManifestRecord>> {
+    ) -> Result<Option<Arc<ManifestRecord>>> {
         let (statement, reference) = match reference {
             Ok(digest) => (sql::MANIFEST_BY_DIGEST, digest.as_str()),
             Err(tag) => (sql::MANIFEST_BY_TAG, tag.as_str()),
         };
-        let row = self.db.fetch_optional(statement, args![name.as_str(), reference]).await?;
-        let Some(row) = row else { return Ok(None) };
-        // Only valid digests are ever stored.
-        let Ok(digest) = row.str(0)?.parse() else { return Ok(None) };
-        Ok(Some(ManifestRecord { digest, media_type: row.text(1)?, size: size(row.i64(2)?) }))
+        let ask = async {
+            let row = self.db.fetch_optional(statement, args![name.as_str(), reference]).await?;
+            let Some(row) = row else { return Ok(None) };
+            // Only valid digests are ever stored.
+            let Ok(digest) = row.str(0)?.parse() else { return Ok(None) };
+            let record = ManifestRecord { digest, media_type: row.text(1)?, size: size(row.i64(2)?) };
+            let bytes = record.digest.as_str().len() + record.media_type.len();
+            Ok(Some((record, bytes)))
+        };
+        self.remembered(&self.memos.manifests, &[name.as_str(), reference], ask).await
     }
 
     /// The bytes of a manifest that some repository holds.

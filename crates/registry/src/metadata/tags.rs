@@ -1,5 +1,7 @@
 //! Tags.
 
+use std::sync::Arc;
+
 use tidewaiter_db::args;
 use tidewaiter_oci::{RepositoryName, TagName};
 
@@ -24,19 +26,24 @@ impl Metadata {
         name: &RepositoryName,
         last: &str,
         limit: u32,
-    ) -> Result<Option<TagsPage>> {
-        let rows = self.db.fetch_all(sql::TAGS, args![name.as_str(), last, limit.saturating_add(1)]).await?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let mut tags = Vec::with_capacity(rows.len());
-        for row in &rows {
-            tags.extend(row.optional_text(0)?);
-        }
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = tags.len() > limit;
-        tags.truncate(limit);
-        Ok(Some(TagsPage { tags, more }))
+    ) -> Result<Option<Arc<TagsPage>>> {
+        let ask = async {
+            let arguments = args![name.as_str(), last, limit.saturating_add(1)];
+            let rows = self.db.fetch_all(sql::TAGS, arguments).await?;
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            let mut tags = Vec::with_capacity(rows.len());
+            for row in &rows {
+                tags.extend(row.optional_text(0)?);
+            }
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let more = tags.len() > limit;
+            tags.truncate(limit);
+            let bytes = tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
+            Ok(Some((TagsPage { tags, more }, bytes)))
+        };
+        self.remembered(&self.memos.tags, &[name.as_str(), last, &limit.to_string()], ask).await
     }
 
     /// Removes a tag and leaves its manifest; `false` when it was not there.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::server::{Hands, Server, artifact, code, header, options};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tidewaiter_db::Db;
 use tidewaiter_oci::{Algorithm, Digest};
 use tidewaiter_registry::access::Slot;
 use tidewaiter_registry::{BlobStore, Options, Registry, ServeOptions, Tls, serve};
@@ -32,6 +33,30 @@ async fn a_read_only_registry_changes_nothing() {
         assert_eq!(code(refused).await, "UNSUPPORTED");
     }
     assert_eq!(server.head(&blob).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_another_process_writes_is_not_hidden_by_what_is_remembered() {
+    let server = Server::start().await;
+    let old = server.push_image("app", "v1", b"old").await;
+    // Another connection to the same file is to SQLite what another process is.
+    let db = Db::open(&server.temp.location, &tidewaiter_db::Options::default()).await.expect("opens");
+    let blobs = BlobStore::local(server.temp.directory.path()).await.expect("a store");
+    let other = Registry::open(db, blobs, options()).await.expect("opens");
+    let other = server.beside(other).await;
+    let named =
+        async |server: &Server| header(&server.head("/v2/app/manifests/v1").await, "docker-content-digest");
+    assert_eq!((named(&server).await, named(&other).await), (old.to_string(), old.to_string()));
+    let new = server.push_image("app", "v1", b"new").await;
+    assert_eq!(named(&server).await, new.to_string(), "at once where it was pushed to");
+    let arrives = async {
+        while named(&other).await != new.to_string() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), arrives).await.expect("soon elsewhere");
+    assert_eq!(server.delete("/v2/app/manifests/v1").await.status(), StatusCode::ACCEPTED);
+    assert_eq!(server.head("/v2/app/manifests/v1").await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
