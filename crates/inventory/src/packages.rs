@@ -10,6 +10,7 @@ mod executable;
 mod java;
 mod npm;
 mod python;
+mod rpm;
 
 use crate::fragment::{Content, Kept};
 use crate::model::{Component, Distro, Problem};
@@ -83,7 +84,7 @@ impl Room {
 
 /// Every room. The first that claims a path reads it.
 pub(crate) const ROOMS: &[&Room] =
-    &[&dpkg::ROOM, &apk::ROOM, &npm::ROOM, &python::ROOM, &java::ROOM, &executable::ROOM];
+    &[&dpkg::ROOM, &apk::ROOM, &rpm::ROOM, &npm::ROOM, &python::ROOM, &java::ROOM, &executable::ROOM];
 
 /// Who wants to read a file.
 #[derive(Clone, Copy)]
