@@ -46,6 +46,9 @@ impl FromStr for Source {
         if rest.is_empty() {
             return Err(fail("it is empty after its scheme".to_owned()));
         }
+        if scheme == "registry" && rest.starts_with(['.', '/', '~']) {
+            return Err(fail(as_path(rest)));
+        }
         match scheme {
             "registry" => {
                 Reference::parse_familiar(rest).map(Self::Registry).map_err(|error| fail(error.to_string()))
@@ -63,6 +66,20 @@ impl FromStr for Source {
                 "\"{scheme}://\" is unknown; use registry://, oci-dir://, archive:// or fs://"
             ))),
         }
+    }
+}
+
+/// What to say of a path that no scheme says the meaning of. No reference begins like one.
+fn as_path(text: &str) -> String {
+    let path = Path::new(text);
+    if path.join("oci-layout").exists() {
+        format!("it is an OCI layout: write oci-dir://{text}")
+    } else if path.is_dir() {
+        format!("it is a directory: write fs://{text} for the file system in it")
+    } else if path.exists() {
+        format!("it is a file: write archive://{text} if it is an image archive")
+    } else {
+        "there is no such file or directory, and images in registries have other names".to_owned()
     }
 }
 
@@ -193,6 +210,23 @@ mod tests {
         let alpine = Reference::parse("docker.io/library/alpine:latest").expect("valid");
         check("alpine", Source::Registry(alpine.clone()));
         check("registry://alpine", Source::Registry(alpine));
+    }
+
+    #[test]
+    fn a_path_without_a_scheme_is_told_its_scheme() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let check = |text: &str, expected: &str| {
+            let error = text.parse::<Source>().expect_err(text).to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(&path("none"), "there is no such file or directory");
+        check(&path(""), &format!("write fs://{}", path("")));
+        std::fs::write(path("image.tar"), "").expect("written");
+        check(&path("image.tar"), &format!("write archive://{}", path("image.tar")));
+        std::fs::write(path("oci-layout"), "").expect("written");
+        check(&path(""), &format!("write oci-dir://{}", path("")));
+        check("./nothing", "there is no such file or directory");
     }
 
     #[test]

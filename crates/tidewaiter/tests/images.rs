@@ -102,6 +102,11 @@ async fn bad_input_gets_one_clear_sentence() {
     check(&["sbom", "oci-dir:///nonexistent"], &["/nonexistent"]);
     check(&["sbom", "archive:///etc/passwd"], &["/etc/passwd"]);
     check(&["sbom", "fs:///nonexistent"], &["/nonexistent"]);
+    check(&["sbom", "/nonexistent"], &["there is no such file"]);
+    for name in ["fs:///nonexistent", "archive:///nonexistent", "oci-dir:///nonexistent", "/nonexistent"] {
+        let error = fail(home.path(), &["sbom", name]);
+        assert_eq!(error.matches("/nonexistent").count(), 1, "{error}");
+    }
     check(&["sbom", &format!("{}:nope", home.image())], &["nope"]);
     check(&["cves", &home.image(), "--db", "/nonexistent"], &["/nonexistent", "tidewaiter db build"]);
     check(&["cves", &home.image(), "--db", "/etc/passwd"], &["/etc/passwd"]);

@@ -373,13 +373,13 @@ async fn the_access_log_says_who_and_how_much() {
     let password = token["credentials"]["passwords"][0]["value"].as_str().expect("shown once").to_owned();
     registry.process.stop();
     let mut registry = Registry::start_in(registry.directory, &["--access-log", "--anonymous", "nothing"]);
-    for path in ["/oauth2/token?service=x", "/v2/", "/acr/v1/_catalog"] {
+    for path in ["/oauth2/token?scope=", "/v2/", "/acr/v1/_catalog"] {
         let request = registry.request(Method::GET, path).basic_auth("ci", Some(&password));
         let answer = request.send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.bytes().await.expect("a body");
     }
-    let form = format!("grant_type=password&service=x&username=ci&password={password}");
+    let form = format!("grant_type=password&username=ci&password={password}");
     let exchange = registry.request(Method::POST, "/oauth2/exchange");
     let exchange = exchange.header("Content-Type", "application/x-www-form-urlencoded").body(form);
     assert_eq!(exchange.send().await.expect("an answer").status(), StatusCode::OK);

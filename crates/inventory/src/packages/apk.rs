@@ -27,6 +27,7 @@ struct Paragraph {
     origin: String,
     architecture: Option<String>,
     licenses: Vec<String>,
+    maintainer: Option<String>,
     owns: Vec<String>,
 }
 
@@ -53,6 +54,7 @@ fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
             b'o' => paragraph.origin = text(value),
             b'A' => paragraph.architecture = Some(text(value)),
             b'L' if !value.is_empty() => paragraph.licenses = vec![text(value)],
+            b'm' if !value.is_empty() => paragraph.maintainer = Some(text(value)),
             b'F' => directory = value,
             b'R' => paragraph.owns.extend(owned(directory, value)),
             _ => {}
@@ -87,6 +89,7 @@ fn finish(file: &str, paragraph: Paragraph, problems: &mut Problems) -> Option<P
         source: Some(source),
         architecture: paragraph.architecture,
         licenses: paragraph.licenses,
+        maintainer: paragraph.maintainer,
         owns: paragraph.owns,
         ..Package::new(ComponentKind::Apk, paragraph.name, paragraph.version, EvidenceKind::Database)
     })
@@ -109,6 +112,12 @@ mod tests {
                 "pkg:apk/alpine/musl@1.2.4-r2 source=musl 1.2.4-r2",
             ],
         );
+    }
+
+    #[test]
+    fn packages_have_a_maintainer() {
+        let (components, _) = crate::inspect(INSTALLED, b"P:a\nV:1\nm:Who <who@example.com>\n", None);
+        assert_eq!(components[0].maintainer.as_deref(), Some("Who <who@example.com>"));
     }
 
     #[test]

@@ -57,6 +57,7 @@ struct Paragraph<'a> {
     version: Option<&'a [u8]>,
     architecture: Option<&'a [u8]>,
     source: Option<&'a [u8]>,
+    maintainer: Option<&'a [u8]>,
 }
 
 /// The installed packages of a status file: paragraphs of `Field: value` between empty lines.
@@ -103,6 +104,7 @@ impl<'a> Paragraph<'a> {
             (b"Version", &mut self.version),
             (b"Architecture", &mut self.architecture),
             (b"Source", &mut self.source),
+            (b"Maintainer", &mut self.maintainer),
         ];
         slots.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, slot)| slot)
     }
@@ -138,6 +140,7 @@ fn finish(file: &str, paragraph: &Paragraph<'_>, problems: &mut Problems) -> Opt
     Some(Package {
         source: Some(source(paragraph.source, &name, &version)),
         architecture: paragraph.architecture.map(text),
+        maintainer: paragraph.maintainer.map(text),
         ..Package::new(ComponentKind::Deb, name, version, EvidenceKind::Database)
     })
 }
@@ -198,6 +201,14 @@ mod tests {
         check(STATUS, &stanza("Source: glibc\n"), &[&format!("{url} source=glibc 1:2.36-9+b1")]);
         check(STATUS, &stanza("Source: glibc (1:2.36-9)\n"), &[&format!("{url} source=glibc 1:2.36-9")]);
         check(STATUS, &stanza("Source:\n"), &[&format!("{url} source=libc6 1:2.36-9+b1")]);
+    }
+
+    #[test]
+    fn packages_have_a_maintainer() {
+        let stanza =
+            "Package: a\nStatus: install ok installed\nMaintainer: Who <who@example.com>\nVersion: 1\n";
+        let (components, _) = crate::inspect(STATUS, stanza.as_bytes(), None);
+        assert_eq!(components[0].maintainer.as_deref(), Some("Who <who@example.com>"));
     }
 
     #[test]

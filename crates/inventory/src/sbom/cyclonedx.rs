@@ -110,6 +110,13 @@ fn package<'a>(component: &'a Component, reference: &'a str) -> Entry<'a> {
     if let Some(source) = &component.source {
         properties.push(Property::new("source", format!("{} {}", source.name, source.version)));
     }
+    let facts = [
+        ("architecture", &component.architecture),
+        ("modularity", &component.modularity),
+        ("root", &component.root),
+    ];
+    let facts = facts.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    properties.extend(facts.map(|(name, value)| Property::new(name, value)));
     // Scopes of npm packages and groups of Java artifacts have a field of their own.
     let parts = match component.kind {
         ComponentKind::Npm => component.name.split_once('/').filter(|(scope, _)| scope.starts_with('@')),
@@ -119,6 +126,8 @@ fn package<'a>(component: &'a Component, reference: &'a str) -> Entry<'a> {
     let (group, name) = parts.map_or((None, component.name.as_str()), |(group, name)| (Some(group), name));
     Entry {
         bom_ref: Some(reference),
+        supplier: component.vendor.as_deref().map(|name| Organisation { name }),
+        publisher: component.maintainer.as_deref(),
         group,
         version: Some(&component.version),
         licenses: component.licenses.iter().map(|license| license_choice(license)).collect(),
@@ -215,6 +224,10 @@ struct Entry<'a> {
     #[serde(rename = "bom-ref", skip_serializing_if = "Option::is_none")]
     bom_ref: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    supplier: Option<Organisation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publisher: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a str>,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,6 +246,11 @@ impl<'a> Entry<'a> {
     fn new(kind: &'static str, name: &'a str) -> Self {
         Self { r#type: kind, name, ..Self::default() }
     }
+}
+
+#[derive(Serialize)]
+struct Organisation<'a> {
+    name: &'a str,
 }
 
 #[derive(Serialize)]

@@ -15,7 +15,7 @@ use super::gate::{Access, Shown, address, shown};
 use super::login::{Login, Refusal};
 use super::signing::{REFRESH_LIFETIME, Signed, Subject};
 use crate::options::Challenge;
-use crate::response::{ApiError, ApiResponse, json_response, set_user};
+use crate::response::{ApiError, ApiResponse, json_response, set_user, shortened};
 
 /// The largest form that is read, in bytes.
 const MAX_FORM: usize = 64 * 1024;
@@ -76,7 +76,7 @@ async fn get_token(State(access): State<Arc<Access>>, request: Request) -> ApiRe
         if login.is_none() && access.strangers.anywhere().is_empty() {
             return Err(access.ask_for_password(&parts));
         }
-        Ok(access.access_answer(&parts, login.as_ref(), &parameters, "password"))
+        access.access_answer(&parts, login.as_ref(), &parameters, "password")
     })
     .await
 }
@@ -87,7 +87,7 @@ async fn post_token(State(access): State<Arc<Access>>, request: Request) -> ApiR
         let (parts, form) = read_form(request).await?;
         let grant_type = form.require("grant_type")?;
         if access.is_open() {
-            return Ok(access.access_answer(&parts, None, &form, grant_type));
+            return access.access_answer(&parts, None, &form, grant_type);
         }
         let login = match grant_type {
             "refresh_token" => access.refresh(form.require("refresh_token")?).await,
@@ -100,7 +100,7 @@ async fn post_token(State(access): State<Arc<Access>>, request: Request) -> ApiR
             }
         };
         let login = login.map_err(|refusal| access.password_refused(&parts, refusal))?;
-        Ok(access.access_answer(&parts, Some(&login), &form, grant_type))
+        access.access_answer(&parts, Some(&login), &form, grant_type)
     })
     .await
 }
@@ -132,7 +132,7 @@ async fn exchange(State(access): State<Arc<Access>>, request: Request) -> ApiRes
             }
         };
         let login = login.map_err(|refusal| access.password_refused(&parts, refusal))?;
-        let service = access.refuser(&parts).reached.service;
+        let service = access.service(&parts, &form)?;
         let subject = subject(Some(&login), &service, grant_type);
         let token = access.signer.refresh_token(subject, now, expires_at);
         Ok(Given { user: Some(login.account.name.clone()), value: json!({ "refresh_token": token.text }) })
@@ -169,14 +169,27 @@ impl Access {
         self.by_password(parts).refused(refusal)
     }
 
+    /// The name that tokens are made for. One for another service would be of no use here, and whoever asks for it has
+    /// come to the wrong place.
+    fn service(&self, parts: &request::Parts, parameters: &Parameters) -> Result<String, ApiError> {
+        let service = self.refuser(parts).reached.service;
+        match parameters.get("service").filter(|asked| !asked.eq_ignore_ascii_case(&service)) {
+            None => Ok(service),
+            Some(asked) => {
+                let asked = shortened(asked);
+                Err(invalid(format!("there are no tokens for \"{asked}\" here: this is {service}")))
+            }
+        }
+    }
+
     fn access_answer(
         &self,
         parts: &request::Parts,
         login: Option<&Login>,
         parameters: &Parameters,
         grant_type: &str,
-    ) -> Given {
-        let service = self.refuser(parts).reached.service;
+    ) -> Result<Given, ApiError> {
+        let service = self.service(parts, parameters)?;
         let scopes = self.grant(login, &parameters.all("scope"));
         let subject = subject(login, &service, grant_type);
         let Signed { text, issued_at, expires_at } =
@@ -185,7 +198,7 @@ impl Access {
         // Clients that are not told how long a token is good for ask again after a minute.
         let value =
             json!({ "access_token": text, "expires_in": expires_at - issued_at, "issued_at": issued });
-        Given { user: login.map(|login| login.account.name.clone()), value }
+        Ok(Given { user: login.map(|login| login.account.name.clone()), value })
     }
 }
 

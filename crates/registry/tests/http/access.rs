@@ -75,7 +75,8 @@ impl Guarded {
 
     /// An access token by name and password.
     async fn access_token(&self, who: Option<(&str, &str)>, scope: &str) -> String {
-        let response = self.get(&format!("/oauth2/token?service=x&scope={scope}"), who).await;
+        let service = &self.server.address;
+        let response = self.get(&format!("/oauth2/token?service={service}&scope={scope}"), who).await;
         assert_eq!(response.status(), StatusCode::OK);
         field(response, "access_token").await
     }
@@ -366,7 +367,9 @@ async fn refresh_tokens_stand_for_a_password() {
     let guarded = Guarded::start(Anonymous::Nothing).await;
     guarded.image("a").await;
     let password = guarded.token("ci", &["repositories/*/content/read"]).await;
-    let form = [("grant_type", "password"), ("service", "x"), ("username", "ci"), ("password", &password)];
+    let service = guarded.server.address.to_uppercase();
+    let form =
+        [("grant_type", "password"), ("service", &service), ("username", "ci"), ("password", &password)];
     let response = guarded.post("/oauth2/exchange", &form).await;
     assert_eq!(
         (response.status(), header(&response, "cache-control")),
@@ -383,7 +386,7 @@ async fn refresh_tokens_stand_for_a_password() {
     // As clients with an identity token send it.
     let form = [
         ("grant_type", "refresh_token"),
-        ("service", "x"),
+        ("service", &service),
         ("scope", "repository:a:pull"),
         ("refresh_token", refresh),
     ];
@@ -407,6 +410,10 @@ async fn refresh_tokens_stand_for_a_password() {
         ),
         (vec![("grant_type", "client_credentials")], StatusCode::BAD_REQUEST),
         (vec![("grant_type", "refresh_token")], StatusCode::BAD_REQUEST),
+        (
+            vec![("grant_type", "refresh_token"), ("refresh_token", refresh), ("service", "elsewhere")],
+            StatusCode::BAD_REQUEST,
+        ),
         (vec![], StatusCode::BAD_REQUEST),
     ] {
         for path in ["/oauth2/token", "/oauth2/exchange"] {

@@ -1,6 +1,6 @@
 //! What `sbom` and `cves` share: naming an image and reading it.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tidewaiter_oci::Platform;
 use tidewaiter_platform::source::{ReadImage, Source};
 
@@ -33,9 +33,14 @@ impl ImageArgs {
         let source: Source = self.image.parse()?;
         let platform: Option<Platform> = self.platform.as_deref().map(str::parse).transpose()?;
         let client = client::new(client::Transport { plain_http: self.plain_http, insecure: self.insecure })?;
-        source
-            .read(&client, platform.as_ref())
-            .await
-            .with_context(|| format!("{} cannot be read", self.image))
+        source.read(&client, platform.as_ref()).await.map_err(|error| self.name_in(error.into()))
+    }
+    /// An error that says which image it is about, once.
+    fn name_in(&self, error: anyhow::Error) -> anyhow::Error {
+        let place = self.image.split_once("://").map_or(self.image.as_str(), |(_, place)| place);
+        if format!("{error:#}").contains(place) {
+            return error;
+        }
+        error.context(format!("{} cannot be read", self.image))
     }
 }
