@@ -5,8 +5,11 @@
 //! [`Content`]. Adding an ecosystem means adding a file here and a line to [`ROOMS`].
 
 mod apk;
+mod composer;
+mod dotnet;
 mod dpkg;
 mod executable;
+mod gem;
 mod java;
 mod npm;
 mod python;
@@ -83,8 +86,18 @@ impl Room {
 }
 
 /// Every room. The first that claims a path reads it.
-pub(crate) const ROOMS: &[&Room] =
-    &[&dpkg::ROOM, &apk::ROOM, &rpm::ROOM, &npm::ROOM, &python::ROOM, &java::ROOM, &executable::ROOM];
+pub(crate) const ROOMS: &[&Room] = &[
+    &dpkg::ROOM,
+    &apk::ROOM,
+    &rpm::ROOM,
+    &npm::ROOM,
+    &python::ROOM,
+    &gem::ROOM,
+    &composer::ROOM,
+    &dotnet::ROOM,
+    &java::ROOM,
+    &executable::ROOM,
+];
 
 /// Who wants to read a file.
 #[derive(Clone, Copy)]
@@ -193,6 +206,13 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// A field value as text, without white space around it.
 pub(crate) fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value.trim_ascii()).into_owned()
+}
+
+/// A JSON value that is a text or a list of texts; what is neither is left out.
+pub(crate) fn texts(value: &serde_json::Value) -> Vec<String> {
+    let one = std::slice::from_ref(value);
+    let all = value.as_array().map_or(one, Vec::as_slice).iter();
+    all.filter_map(|text| text.as_str().filter(|text| !text.is_empty()).map(str::to_owned)).collect()
 }
 
 #[cfg(test)]

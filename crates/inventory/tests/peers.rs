@@ -16,7 +16,7 @@ use support::{Item, gzip, source};
 use tempfile::TempDir;
 use tidewaiter_inventory::sbom::{Subject, cyclonedx};
 use tidewaiter_inventory::{
-    Component, ComponentKind, Fragment, Inventory, Limits, ManifestFacts, layer, merge, rootfs,
+    Component, ComponentKind, Fragment, Inventory, Limits, ManifestFacts, inspect, layer, merge, rootfs,
 };
 
 /// Runs a program to success and returns what it printed.
@@ -375,4 +375,23 @@ fn a_layer_file_is_read_through_any_reader() {
         layer::read(buffered, &source(), &Limits::default()).expect("a sound layer"),
         read_file(&layer)
     );
+}
+
+/// Every gem that Ruby itself knows of on this machine, with what its specification says.
+#[test]
+fn gems_are_what_rubygems_says() {
+    let program = "Gem::Specification.each { |gem| puts [gem.loaded_from, gem.name, gem.version, gem.platform, \
+                   gem.licenses.join(' ')].join('|') }";
+    let said = run("ruby", &["-e", program]);
+    assert!(said.lines().count() > 20, "{said}");
+    for line in said.lines() {
+        let (file, _) = line.split_once('|').expect("five columns");
+        let bytes = fs::read(file).expect("a specification");
+        let (components, problems) = inspect(file.trim_start_matches('/'), &bytes, None);
+        assert_eq!(problems, [], "{file}");
+        let [gem] = &components[..] else { panic!("{file}: {components:?}") };
+        let platform = gem.architecture.as_deref().unwrap_or("ruby");
+        let ours = [file, &gem.name, &gem.version, platform, &gem.licenses.join(" ")].join("|");
+        assert_eq!(ours, line);
+    }
 }
