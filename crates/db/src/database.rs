@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Connection as _;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgListener, PgPool, PgPoolOptions};
@@ -29,6 +29,9 @@ use crate::wake::{CHANNEL, Topics, Wake};
 const APPLICATION_ID: i64 = 0x5457_4442;
 /// SQLite's result code of a file that is something else.
 const SQLITE_NOTADB: &str = "26";
+
+/// How long to wait before a locked file is opened again.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// A copy is made where the disk has room for so many of it: for itself, for its journal, and for others.
 const COPY_ROOM: u64 = 4;
@@ -86,13 +89,27 @@ impl Db {
     /// [`Error::Migrate`].
     pub async fn open(location: &DbLocation, options: &Options) -> Result<Self> {
         match location {
-            DbLocation::Sqlite(path) => match Self::open_sqlite(path, options).await {
+            DbLocation::Sqlite(path) => match Self::open_sqlite_patiently(path, options).await {
                 Err(error) if error.kind() == ErrorKind::Full && Reserve::of(path).give_up() => {
-                    Self::open_sqlite(path, options).await
+                    Self::open_sqlite_patiently(path, options).await
                 }
                 result => result,
             },
             DbLocation::Postgres(url) => Self::open_postgres(location, url, options).await,
+        }
+    }
+
+    /// Opens a SQLite file that others may be opening for the first time. Some of the locks that takes SQLite refuses at
+    /// once, without waiting as long as it was told to.
+    async fn open_sqlite_patiently(path: &Path, options: &Options) -> Result<Self> {
+        let begun = Instant::now();
+        loop {
+            match Self::open_sqlite(path, options).await {
+                Err(error) if error.is_locked() && begun.elapsed() < options.patience => {
+                    tokio::time::sleep(LOCKED_PAUSE).await;
+                }
+                result => return result,
+            }
         }
     }
 

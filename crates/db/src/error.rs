@@ -172,6 +172,14 @@ impl Error {
         self.kind() == ErrorKind::Conflict
     }
 
+    /// A SQLite file could not be opened because somebody else has it locked.
+    pub(crate) fn is_locked(&self) -> bool {
+        let (Self::Open { source, .. } | Self::Migrate { source, .. }) = self else { return false };
+        let sqlx::Error::Database(error) = &source.0 else { return false };
+        let code = error.code().and_then(|code| code.parse::<i64>().ok());
+        code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+    }
+
     pub(crate) fn statement(statement: Statement, source: sqlx::Error) -> Self {
         Self::Statement { statement: statement.in_one_line(), source: Cause(source) }
     }
@@ -179,6 +187,8 @@ impl Error {
 
 /// SQLite's primary result codes that say "not now": busy, locked, input or output error.
 const SQLITE_TEMPORARY: &[i64] = &[5, 6, 10];
+/// SQLite's primary result code of a lock that somebody else has.
+const SQLITE_BUSY: i64 = 5;
 /// SQLite's primary result code of a full disk.
 const SQLITE_FULL: i64 = 13;
 /// What it says when there is no room for the index of its journal.

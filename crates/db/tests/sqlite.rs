@@ -139,3 +139,21 @@ async fn a_transaction_that_found_no_room_does_not_stop_the_next() {
     tx.execute(insert, args![1]).await.expect("inserts");
     tx.commit().await.expect("commits");
 }
+
+/// Some locks SQLite refuses at once, whatever the patience: those of a file that several begin with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_may_open_a_new_file_at_once() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let location = DbLocation::Sqlite(directory.path().join("new.db"));
+        let opening: Vec<_> = (0..8)
+            .map(|_| {
+                let location = location.clone();
+                tokio::spawn(async move { Db::open(&location, &Options::default()).await })
+            })
+            .collect();
+        for opened in opening {
+            opened.await.expect("no panic").expect("opens").close().await;
+        }
+    }
+}
