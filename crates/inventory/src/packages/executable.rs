@@ -2,11 +2,12 @@
 //! built of.
 
 mod go;
+mod rust;
 
 use object::Object as _;
 
 use super::Room;
-use crate::fragment::Content;
+use crate::fragment::{Content, Package};
 use crate::path;
 use crate::problems::Problems;
 
@@ -44,6 +45,15 @@ fn parse(path: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
         && let Ok(data) = object::ObjectSection::data(&section)
     {
         packages.extend(go::packages(path, data, problems));
+    }
+    if let Some(section) = section(rust::SECTION)
+        && let Ok(data) = object::ObjectSection::data(&section)
+    {
+        let first = u32::try_from(packages.len()).unwrap_or(u32::MAX);
+        packages.extend(rust::packages(path, data, problems).into_iter().map(|package| Package {
+            inside: package.inside.map(|position| position.saturating_add(first)),
+            ..package
+        }));
     }
     (!packages.is_empty()).then_some(Content::Packages(packages))
 }
