@@ -11,7 +11,7 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Postgres, Sqlite};
+use sqlx::{Postgres, Sqlite, SqliteConnection};
 use tokio::task::AbortHandle;
 
 use crate::changes::Changes;
@@ -321,7 +321,7 @@ impl Db {
             return Ok(None);
         }
         // A connection of its own: that of the pool is for writers, and those that read cannot make files.
-        let mut connection = sqlx::SqliteConnection::connect_with(&from).await.map_err(failed)?;
+        let mut connection = SqliteConnection::connect_with(&from).await.map_err(failed)?;
         let copy = sqlx::query("VACUUM INTO ?").bind(to.to_string_lossy());
         copy.execute(&mut connection).await.map_err(failed)?;
         connection.close().await.map_err(failed)?;
@@ -388,22 +388,30 @@ fn has_room_for_copy(database: &Path, directory: &Path) -> bool {
 }
 
 /// Marks a fresh file as ours, and refuses a database that somebody else's program made.
-async fn claim_file(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<()> {
+async fn claim_file(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
     let failed = |source| Error::Open { location: path.display().to_string(), source: Cause(source) };
-    let id: i64 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
+    if application_id(connection).await.map_err(failed)? == APPLICATION_ID {
+        return Ok(());
+    }
+    // Another process may be claiming the same fresh file, and filling it at once.
+    let mut claiming = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let id = application_id(&mut claiming).await.map_err(failed)?;
     if id == APPLICATION_ID {
         return Ok(());
     }
     let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master")
-        .fetch_one(&mut *connection)
+        .fetch_one(&mut *claiming)
         .await
         .map_err(failed)?;
     if id != 0 || tables != 0 {
         return Err(Error::Foreign { path: path.to_owned() });
     }
-    sqlx::raw_sql("PRAGMA application_id = 0x54574442").execute(connection).await.map_err(failed)?;
-    Ok(())
+    sqlx::raw_sql("PRAGMA application_id = 0x54574442").execute(&mut *claiming).await.map_err(failed)?;
+    claiming.commit().await.map_err(failed)
+}
+
+async fn application_id(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("PRAGMA application_id").fetch_one(connection).await
 }
 
 /// Hands on what other processes tell. The listener reconnects by itself; what was said meanwhile is lost,

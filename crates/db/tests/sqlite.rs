@@ -143,7 +143,7 @@ async fn a_transaction_that_found_no_room_does_not_stop_the_next() {
 /// Some locks SQLite refuses at once, whatever the patience: those of a file that several begin with.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_may_open_a_new_file_at_once() {
-    for _ in 0..20 {
+    for _ in 0..15 {
         let directory = tempfile::tempdir().expect("a directory");
         let location = DbLocation::Sqlite(directory.path().join("new.db"));
         let opening: Vec<_> = (0..8)
