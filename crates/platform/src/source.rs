@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tidewaiter_inventory::{Inventory, Limits, ManifestFacts, merge, rootfs};
+use tidewaiter_inventory::{ImageFacts, Inventory, Limits, ManifestFacts, merge, rootfs};
 use tidewaiter_oci::archive::Archive;
 use tidewaiter_oci::content::{ReadTarget, Resolve, fetch_manifest};
 use tidewaiter_oci::layout::Layout;
@@ -147,9 +147,31 @@ impl Source {
 
 async fn read(store: &impl ReadTarget, reference: &str, platform: Option<&Platform>) -> Result<ReadImage> {
     let manifest = store.fetch_reference(reference).await?;
+    // What an index says of its images is more than some of their configurations do.
+    let unchosen = platform.filter(|_| !matches!(manifest.view, View::Index(_)));
     let manifest = choose(store, reference, manifest, platform).await?;
     let inventory = analyse(store, &manifest, &NoFragments).await?;
+    if let Some(wanted) = unchosen {
+        check_platform(&inventory.image, reference, wanted)?;
+    }
     Ok(ReadImage { digest: Some(manifest.digest().to_string()), inventory })
+}
+
+/// An image outside of an index is for one platform, which its configuration says; one that says nothing runs anywhere.
+fn check_platform(image: &ImageFacts, reference: &str, wanted: &Platform) -> Result<()> {
+    if image.os.is_empty() || image.architecture.is_empty() {
+        return Ok(());
+    }
+    let variant = image.variant.iter().map(|variant| format!("/{variant}")).collect::<String>();
+    let available = format!("{}/{}{variant}", image.os, image.architecture);
+    if available.parse().is_ok_and(|has: Platform| wanted.accepts(&has)) {
+        return Ok(());
+    }
+    Err(Error::Content(tidewaiter_oci::Error::NoPlatform {
+        platform: wanted.to_string(),
+        reference: reference.to_owned(),
+        available,
+    }))
 }
 
 /// Follows indexes to the image of a platform.

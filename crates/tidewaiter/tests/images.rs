@@ -88,6 +88,14 @@ async fn findings_have_the_documented_shape() {
 }
 
 #[tokio::test]
+async fn an_image_for_one_platform_does_not_pass_for_another() {
+    let home = Home::new().await;
+    let error = fail(home.path(), &["sbom", &home.image(), "--platform", "linux/s390x"]);
+    assert!(error.contains("linux/s390x") && error.contains("it has: linux/amd64"), "{error}");
+    succeed(home.path(), &["sbom", &home.image(), "--platform", "linux/amd64"]);
+}
+
+#[tokio::test]
 async fn bad_input_gets_one_clear_sentence() {
     let home = Home::new().await;
     let check = |args: &[&str], parts: &[&str]| {
