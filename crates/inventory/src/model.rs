@@ -246,6 +246,12 @@ impl Component {
             evidence: Vec::new(),
         }
     }
+
+    /// What the components of an inventory are sorted by.
+    pub(crate) fn sort_key(&self) -> (ComponentKind, &str, &str, &str, &str) {
+        let first = self.evidence.first().map_or("", |evidence| evidence.path.as_str());
+        (self.kind, &self.name, &self.version, first, &self.purl)
+    }
 }
 
 /// An edge from one component to another.

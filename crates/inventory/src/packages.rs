@@ -15,6 +15,7 @@ mod npm;
 mod python;
 mod rpm;
 
+pub(crate) use self::rpm::source as source_of_rpm;
 use crate::fragment::{Content, Kept};
 use crate::model::{Component, Distro, Problem};
 use crate::os_release;

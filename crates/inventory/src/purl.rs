@@ -1,4 +1,4 @@
-//! Package URLs (ECMA-427), written from parts that are already normalised for their type.
+//! Package URLs (ECMA-427): written from parts that are already normalised for their type, and taken apart.
 
 use std::fmt::Write as _;
 
@@ -106,6 +106,118 @@ fn encode(text: &str, out: &mut String) {
     }
 }
 
+/// A package URL taken apart and decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Purl {
+    /// The type, lower case.
+    pub(crate) kind: String,
+    /// The namespace with `/` between its parts; empty when there is none.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Empty when there is none.
+    pub(crate) version: String,
+    qualifiers: Vec<(String, String)>,
+}
+
+/// Takes a package URL apart; `None` when it is none.
+pub(crate) fn parse(text: &str) -> Option<Purl> {
+    let rest = text.strip_prefix("pkg:")?.trim_start_matches('/');
+    let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
+    let (rest, qualifiers) = rest.split_once('?').unwrap_or((rest, ""));
+    let (kind, rest) = rest.split_once('/')?;
+    // A version is what follows the last `@` of the name; scopes that nobody encoded begin with one.
+    let name_at = rest.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, version) = match rest.rfind('@').filter(|&at| at > name_at) {
+        Some(at) => (rest.get(..at)?, rest.get(at + 1..)?),
+        None => (rest, ""),
+    };
+    let (namespace, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
+    let name = decode(name);
+    if kind.is_empty() || name.is_empty() {
+        return None;
+    }
+    let qualifiers = qualifiers.split('&').filter_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        Some((key.to_lowercase(), decode(value)))
+    });
+    Some(Purl {
+        kind: kind.to_lowercase(),
+        namespace: decode(namespace.trim_matches('/')),
+        name,
+        version: decode(version),
+        qualifiers: qualifiers.collect(),
+    })
+}
+
+impl Purl {
+    /// The value of a qualifier, when it has one.
+    pub(crate) fn qualifier(&self, key: &str) -> Option<&str> {
+        let found = self.qualifiers.iter().find(|(name, _)| name == key)?;
+        Some(found.1.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The kind of component that this type is.
+    pub(crate) fn component_kind(&self) -> ComponentKind {
+        match self.kind.as_str() {
+            "deb" => ComponentKind::Deb,
+            "apk" => ComponentKind::Apk,
+            "rpm" => ComponentKind::Rpm,
+            "npm" => ComponentKind::Npm,
+            "pypi" => ComponentKind::Pypi,
+            "golang" => ComponentKind::Golang,
+            "cargo" => ComponentKind::Cargo,
+            "maven" => ComponentKind::Maven,
+            "nuget" => ComponentKind::Nuget,
+            "gem" => ComponentKind::Gem,
+            "composer" => ComponentKind::Composer,
+            "generic" => ComponentKind::Generic,
+            _ => ComponentKind::Other,
+        }
+    }
+
+    /// The name as components have it: with the namespace, where that is part of the name.
+    pub(crate) fn full_name(&self) -> String {
+        let separator = match self.component_kind() {
+            ComponentKind::Npm | ComponentKind::Golang | ComponentKind::Composer => '/',
+            ComponentKind::Maven => ':',
+            _ => return self.name.clone(),
+        };
+        if self.namespace.is_empty() {
+            return self.name.clone();
+        }
+        format!("{}{separator}{}", self.namespace, self.name)
+    }
+
+    /// The version as components have it: with the epoch that package URLs of RPM packages keep apart.
+    pub(crate) fn full_version(&self) -> String {
+        match self.qualifier("epoch").filter(|&epoch| self.kind == "rpm" && epoch != "0") {
+            Some(epoch) => format!("{epoch}:{}", self.version),
+            None => self.version.clone(),
+        }
+    }
+}
+
+/// Decodes percent-encoding; what is none stays as it is.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while let Some(&byte) = bytes.get(index) {
+        let hex = text.get(index + 1..index + 3).filter(|_| byte == b'%');
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(decoded) => {
+                out.push(decoded);
+                index += 3;
+            }
+            None => {
+                out.push(byte);
+                index += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +233,28 @@ mod tests {
         );
         assert_eq!(written, "pkg:deb/debian/libstdc%2B%2B6@1:12.2.0-14%2Bdeb12u1~x?arch=amd64");
         assert_eq!(write("npm", Some("@angular"), "core", "1.0.0", &[]), "pkg:npm/%40angular/core@1.0.0");
+    }
+
+    #[test]
+    fn what_is_written_is_taken_apart() {
+        let check = |text: &str, name: &str, version: &str| {
+            let purl = parse(text).expect(text);
+            assert_eq!((purl.full_name().as_str(), purl.full_version().as_str()), (name, version), "{text}");
+        };
+        check(
+            "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64",
+            "libstdc++6",
+            "12.2.0-14+deb12u1",
+        );
+        check("pkg:npm/%40angular/core@1.0.0", "@angular/core", "1.0.0");
+        check("pkg:npm/@angular/core@1.0.0", "@angular/core", "1.0.0");
+        check("pkg:npm/@angular/core", "@angular/core", "");
+        check("pkg:maven/org.a/b@1?type=jar", "org.a:b", "1");
+        check("pkg:rpm/fedora/curl@7.50.3-1.fc25?arch=i386&epoch=2", "curl", "2:7.50.3-1.fc25");
+        check("pkg:golang/example.com/a/b@v1.0.0#sub/path", "example.com/a/b", "v1.0.0");
+        check("pkg:generic/a@100%", "a", "100%");
+        for text in ["", "npm/a", "pkg:npm", "pkg:npm/", "pkg:/a"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
     }
 }

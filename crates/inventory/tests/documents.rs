@@ -4,7 +4,7 @@ mod support;
 
 use support::{file, image, symlink};
 use tidewaiter_inventory::Inventory;
-use tidewaiter_inventory::sbom::{Subject, cyclonedx, list};
+use tidewaiter_inventory::sbom::{Subject, cyclonedx, list, scout, spdx};
 
 fn alpine() -> Inventory {
     let six = "usr/lib/python3.11/site-packages/six.egg-info";
@@ -28,29 +28,40 @@ fn alpine() -> Inventory {
     ])
 }
 
-#[test]
-fn cyclonedx_has_everything() {
-    let subject = Subject {
+fn subject() -> Subject {
+    Subject {
         name: "registry.test/app:1".to_owned(),
         digest: Some("sha256:00".to_owned()),
         timestamp: Some("2026-01-02T03:04:05Z".to_owned()),
         serial_number: Some("urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79".to_owned()),
         tool_version: "0.1.0".to_owned(),
-    };
-    let document = cyclonedx::write(&alpine(), &subject);
-    insta::assert_snapshot!(String::from_utf8(document).expect("JSON"));
+        ..Subject::default()
+    }
+}
+
+#[test]
+fn every_format_has_everything() {
+    for (name, write) in [
+        ("cyclonedx", cyclonedx::write as fn(&Inventory, &Subject) -> Vec<u8>),
+        ("spdx", spdx::write),
+        ("scout", scout::write),
+    ] {
+        insta::assert_snapshot!(name, String::from_utf8(write(&alpine(), &subject())).expect("JSON"));
+    }
 }
 
 #[test]
 fn the_same_inventory_gives_the_same_bytes() {
-    let once = cyclonedx::write(&alpine(), &Subject::default());
-    assert_eq!(once, cyclonedx::write(&alpine(), &Subject::default()));
-    assert!(once.ends_with(b"}\n"));
+    for write in [cyclonedx::write, spdx::write, scout::write] {
+        let once = write(&alpine(), &Subject::default());
+        assert_eq!(once, write(&alpine(), &Subject::default()));
+        assert!(once.ends_with(b"}\n"));
+    }
 }
 
 #[test]
 fn the_list_has_columns() {
-    let expect = "py3-six  1.16.0-r8  apk\n@s/a     1.0.0      npm\nsix      1.16.0     pypi\n";
+    let expect = "Name     Version    Type\npy3-six  1.16.0-r8  apk\n@s/a     1.0.0      npm\nsix      1.16.0     pypi\n";
     assert_eq!(list::write(&alpine()), expect);
     assert_eq!(list::write(&Inventory::default()), "");
 }
@@ -58,5 +69,5 @@ fn the_list_has_columns() {
 #[test]
 fn control_characters_stay_out_of_the_list() {
     let found = image(&[vec![file("lib/apk/db/installed", "P:a\u{1b}[31m\nV:1\n")]]);
-    assert_eq!(list::write(&found), "a\u{fffd}[31m  1  apk\n");
+    assert_eq!(list::write(&found), "Name    Version  Type\na\u{fffd}[31m  1        apk\n");
 }

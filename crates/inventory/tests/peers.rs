@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 use ring::digest::{SHA256, digest};
 use support::{Item, gzip, source};
 use tempfile::TempDir;
-use tidewaiter_inventory::sbom::{Subject, cyclonedx};
+use tidewaiter_inventory::sbom::{Subject, cyclonedx, spdx};
 use tidewaiter_inventory::{
     Component, ComponentKind, Fragment, Inventory, Limits, ManifestFacts, inspect, layer, merge, rootfs,
 };
@@ -317,10 +317,9 @@ fn umoci_unpacks_what_merging_finds() {
     assert!(unpacked > 60, "umoci unpacked only {unpacked} of 120 images");
 }
 
-#[test]
-fn documents_are_valid_cyclonedx() {
-    let directory = TempDir::new().expect("a directory");
-    let machine = inventory(&read_file(&machine_layer(&directory)));
+/// Documents of three inventories, with all that a document may say of itself and with none of it.
+fn documents(directory: &TempDir, write: fn(&Inventory, &Subject) -> Vec<u8>) -> Vec<PathBuf> {
+    let machine = inventory(&read_file(&machine_layer(directory)));
     let empty = Inventory::default();
     let licensed = support::image(&[vec![
         support::file(
@@ -340,15 +339,41 @@ fn documents_are_valid_cyclonedx() {
         timestamp: Some("2026-01-02T03:04:05Z".to_owned()),
         serial_number: Some("urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79".to_owned()),
         tool_version: "0.1.0".to_owned(),
+        ..Subject::default()
     };
     let mut files = Vec::new();
     for (name, inventory) in [("machine", &machine), ("empty", &empty), ("licensed", &licensed)] {
         for (which, subject) in [("full", &subject), ("bare", &Subject::default())] {
             let path = directory.path().join(format!("{name}-{which}.json"));
-            fs::write(&path, cyclonedx::write(inventory, subject)).expect("writable");
+            fs::write(&path, write(inventory, subject)).expect("writable");
             files.push(path);
         }
     }
+    files
+}
+
+#[test]
+fn documents_are_valid_spdx() {
+    let directory = TempDir::new().expect("a directory");
+    let files = documents(&directory, spdx::write);
+    let script = "import sys\n\
+                  sys.path.insert(0, sys.argv[1])\n\
+                  from spdx_tools.spdx.parser.parse_anything import parse_file\n\
+                  from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document\n\
+                  for path in sys.argv[2:]:\n  \
+                    for message in validate_full_spdx_document(parse_file(path)):\n    \
+                      print(path, message.validation_message)";
+    // `./test` puts packages of PyPI there.
+    let packages = concat!(env!("CARGO_TARGET_TMPDIR"), "/../python");
+    let mut arguments = vec!["-c", script, packages];
+    arguments.extend(files.iter().map(|path| text(path)));
+    assert_eq!(run("/usr/bin/python3", &arguments), "");
+}
+
+#[test]
+fn documents_are_valid_cyclonedx() {
+    let directory = TempDir::new().expect("a directory");
+    let files = documents(&directory, cyclonedx::write);
     let script = "import json, pathlib, sys, jsonschema\n\
                   base = 'http://cyclonedx.org/schema/'\n\
                   schemas = {base + path.name: json.loads(path.read_text()) for path in pathlib.Path(sys.argv[1]).glob('*.json')}\n\

@@ -282,6 +282,14 @@ pub enum Error {
         /// What was wrong with the answer.
         reason: String,
     },
+    /// A container engine on this machine cannot be reached or does not do what it is asked.
+    #[error("the container engine at {address} did not hand out the image: {reason}")]
+    Engine {
+        /// Where it is.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
     /// Reading or writing a stream of content failed half way.
     #[error("failed to transfer {digest}: {source}")]
     Transfer {
@@ -356,7 +364,7 @@ impl Error {
                 408 | 429 | 500..=599 => ErrorKind::Temporary,
                 _ => ErrorKind::User,
             },
-            Self::Request { .. } | Self::Transfer { .. } => ErrorKind::Temporary,
+            Self::Request { .. } | Self::Transfer { .. } | Self::Engine { .. } => ErrorKind::Temporary,
         }
     }
 

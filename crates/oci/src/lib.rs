@@ -15,6 +15,7 @@ pub mod copy;
 pub mod credentials;
 pub mod descriptor;
 pub mod digest;
+pub mod engine;
 pub mod error;
 pub mod graph;
 mod json;

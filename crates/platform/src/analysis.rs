@@ -75,7 +75,8 @@ pub fn as_image(manifest: &Manifest) -> Result<&ImageManifest> {
     }
 }
 
-/// Reads an image: its configuration, and each layer that `fragments` does not know yet.
+/// Reads an image: its configuration, which is handed back as stored, and each layer that `fragments` does not know
+/// yet.
 ///
 /// # Errors
 /// When the content cannot be fetched, and [`Error::ReadLayer`] when a layer is damaged. What cannot be
@@ -84,7 +85,7 @@ pub async fn analyse(
     store: &(dyn Fetch + '_),
     manifest: &Manifest,
     fragments: &dyn Fragments,
-) -> Result<Inventory> {
+) -> Result<(Inventory, Vec<u8>)> {
     let image = as_image(manifest)?;
     let config = fetch_all(store, &image.config, MAX_CONFIG_SIZE).await?;
     let mut reads = Vec::with_capacity(image.layers.len());
@@ -93,8 +94,9 @@ pub async fn analyse(
     }
     let layers: Vec<Fragment> = stream::iter(reads).buffered(PARALLEL_LAYERS).try_collect().await?;
     let facts = ManifestFacts { layers: image.layers.iter().map(layer_source).collect() };
-    let merged =
-        tokio::task::spawn_blocking(move || merge(&layers.iter().collect::<Vec<_>>(), &config, &facts));
+    let merged = tokio::task::spawn_blocking(move || {
+        (merge(&layers.iter().collect::<Vec<_>>(), &config, &facts), config.to_vec())
+    });
     merged.await.map_err(|source| Error::Task { what: "merging the layers of an image", source })
 }
 

@@ -51,6 +51,20 @@ pub enum Error {
         /// Why not, and what would.
         reason: String,
     },
+    /// An image of the container engine is meant, and there is none.
+    #[error(
+        "no container engine was found on this machine: neither Docker's nor Podman's socket is there; DOCKER_HOST names \
+         another"
+    )]
+    NoEngine,
+    /// An SBOM cannot be read.
+    #[error("{place} cannot be read: {reason}")]
+    ReadDocument {
+        /// The file.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
     /// The image is not known.
     #[error("image {digest} is not known here")]
     UnknownImage {
@@ -132,7 +146,10 @@ impl Error {
                 Oci::Internal => ErrorKind::Internal,
             },
             Self::ReadLayer(error) => kind_of_read(error),
-            Self::ParseSource { .. } | Self::NotAnImage { .. } => ErrorKind::User,
+            Self::ParseSource { .. }
+            | Self::NotAnImage { .. }
+            | Self::NoEngine
+            | Self::ReadDocument { .. } => ErrorKind::User,
             Self::UnknownImage { .. } => ErrorKind::NotFound,
             Self::Database(_) | Self::Registry(_) | Self::StoreObject { .. } => ErrorKind::Temporary,
             _ => ErrorKind::Internal,

@@ -12,7 +12,7 @@ mod display;
 mod failure;
 mod manifest;
 mod options;
-mod prompt;
+pub(crate) mod prompt;
 mod repo;
 mod session;
 mod signals;

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod cache;
 mod cves;
 pub(crate) mod db;
 mod image;
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Sbom(sbom::Args),
     Cves(cves::Args),
     #[command(subcommand)]
+    Cache(cache::Command),
+    #[command(subcommand)]
     Db(db::Command),
     #[command(subcommand)]
     Registry(registry::Command),
@@ -49,6 +52,7 @@ impl Command {
             Self::Up(args) => up::run(*args, ui).await,
             Self::Sbom(args) => sbom::run(args, ui).await,
             Self::Cves(args) => cves::run(args, ui).await,
+            Self::Cache(command) => cache::run(command, ui).await,
             Self::Db(command) => db::run(command, ui).await,
             Self::Registry(command) => registry::run(command, ui).await,
             Self::LoginLink(args) => login_link::run(args, ui).await,

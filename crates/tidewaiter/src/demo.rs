@@ -43,7 +43,7 @@ pub(crate) async fn push(address: String) {
 }
 
 async fn push_image(address: &str, image: &DemoImage) -> Result<()> {
-    let client = client::new(Transport { plain_http: true, insecure: false })?;
+    let client = client::new(Transport { plain_http: true, insecure: false }, None)?;
     let reference = Reference::parse(&format!("{address}/{}:{}", image.repository, image.tag))?;
     let repository = client.repository(&reference)?;
     for blob in &image.blobs {

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use tidewaiter_gotemplate::Surroundings;
+use tidewaiter_oci::credentials::Credential;
 use tidewaiter_oci::remote::ProxySettings;
 
 /// Directory of Docker's `config.json`, in place of `~/.docker`.
@@ -34,6 +36,25 @@ pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 const REQUEST_METHOD: &str = "REQUEST_METHOD";
 /// What is logged, in `tracing` filter syntax: `info`, `tidewaiter_platform=debug,warn`, …
 pub(crate) const TIDEWAITER_LOG: &str = "TIDEWAITER_LOG";
+
+/// User name at the registry that an image is read from, in place of Docker's credentials.
+pub(crate) const TIDEWAITER_REGISTRY_USER: &str = "TIDEWAITER_REGISTRY_USER";
+/// The password that goes with it.
+pub(crate) const TIDEWAITER_REGISTRY_PASSWORD: &str = "TIDEWAITER_REGISTRY_PASSWORD";
+/// A ready token for that registry.
+pub(crate) const TIDEWAITER_REGISTRY_TOKEN: &str = "TIDEWAITER_REGISTRY_TOKEN";
+/// Directory of what is kept of layers, in place of `~/.cache/tidewaiter`.
+pub(crate) const TIDEWAITER_CACHE_DIR: &str = "TIDEWAITER_CACHE_DIR";
+/// How large that directory may grow, in MiB.
+pub(crate) const TIDEWAITER_CACHE_LIMIT: &str = "TIDEWAITER_CACHE_LIMIT";
+/// When it is `true`, nothing is kept of layers.
+pub(crate) const TIDEWAITER_NO_CACHE: &str = "TIDEWAITER_NO_CACHE";
+/// Directory of what may be made again, in place of `~/.cache`.
+pub(crate) const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// Address of the container engine, in place of the usual sockets.
+pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
+/// What docker-scout calls the variables that begin with `TIDEWAITER_` here.
+const SCOUT: &str = "DOCKER_SCOUT_";
 
 /// When it is set, nothing is coloured.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
@@ -144,6 +165,70 @@ impl Surroundings for World {
 pub(crate) fn data_home() -> PathBuf {
     let base = variable(XDG_DATA_HOME).map(PathBuf::from).or_else(|| Some(home()?.join(".local/share")));
     base.unwrap_or_default().join("tidewaiter")
+}
+
+/// Size of the cache of layers when nobody says otherwise, in MiB: some thousands of layers.
+const CACHE_LIMIT: u64 = 2048;
+
+/// The value of a variable that docker-scout knows as well, by our name or by its.
+fn shared(name: &str) -> Option<String> {
+    let theirs = name.strip_prefix("TIDEWAITER_").map(|rest| format!("{SCOUT}{rest}"));
+    variable(name).or_else(|| variable(&theirs?))
+}
+
+/// The credential for the registry that an image is read from; empty when none is set.
+pub(crate) fn registry_credential() -> Credential {
+    let value = |name| shared(name).unwrap_or_default();
+    Credential {
+        username: value(TIDEWAITER_REGISTRY_USER),
+        password: value(TIDEWAITER_REGISTRY_PASSWORD),
+        registry_token: value(TIDEWAITER_REGISTRY_TOKEN),
+        ..Credential::default()
+    }
+}
+
+/// Directory of what is kept of layers.
+pub(crate) fn cache_home() -> PathBuf {
+    let usual = || {
+        let base = variable(XDG_CACHE_HOME).map(PathBuf::from).or_else(|| Some(home()?.join(".cache")));
+        base.unwrap_or_else(temporary_directory).join("tidewaiter")
+    };
+    shared(TIDEWAITER_CACHE_DIR).map_or_else(usual, PathBuf::from)
+}
+
+/// How large that directory may grow, in bytes.
+pub(crate) fn cache_limit() -> anyhow::Result<u64> {
+    let set = variable(TIDEWAITER_CACHE_LIMIT);
+    let limit = set.map(|text| {
+        text.parse::<u64>()
+            .with_context(|| format!("{TIDEWAITER_CACHE_LIMIT} is {text:?}, and has to be a number of MiB"))
+    });
+    Ok(limit.transpose()?.unwrap_or(CACHE_LIMIT).saturating_mul(1 << 20))
+}
+
+/// Nothing is to be kept of layers.
+pub(crate) fn is_cache_off() -> bool {
+    shared(TIDEWAITER_NO_CACHE)
+        .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes"))
+}
+
+/// Address of the container engine of this machine, when there is one: `DOCKER_HOST`, or the first of the sockets
+/// where Docker and Podman listen, the system's and the user's.
+pub(crate) fn container_engine() -> Option<String> {
+    if let Some(address) = variable(DOCKER_HOST) {
+        return Some(address);
+    }
+    let run = variable(XDG_RUNTIME_DIR).map(PathBuf::from);
+    let system = ["/var/run/docker.sock", "/run/podman/podman.sock"].map(PathBuf::from);
+    let user = run.iter().flat_map(|run| ["docker.sock", "podman/podman.sock"].map(|name| run.join(name)));
+    let desktop = home().map(|home| home.join(".docker/run/docker.sock"));
+    let mut sockets = system.into_iter().chain(user).chain(desktop);
+    sockets.find(|socket| socket.exists()).map(|socket| format!("unix://{}", socket.display()))
+}
+
+/// The time as files have it.
+pub(crate) fn system_time() -> std::time::SystemTime {
+    timestamp().into()
 }
 
 /// The time now: the one clock that everything else is handed.

@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod environment;
 mod serve;
+mod size;
 mod ui;
 
 use std::io::IsTerminal as _;

@@ -49,7 +49,7 @@ async fn the_list_names_every_package_once() {
     let home = Home::new().await;
     let list = succeed(home.path(), &["sbom", &home.image(), "--format", "list"]);
     assert_eq!(list.lines().filter(|line| line.contains("libssl1.1")).count(), 1, "{list}");
-    assert_eq!(list.lines().count(), 35, "{list}");
+    assert_eq!(list.lines().count(), 36, "{list}");
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ pub(super) fn components(
         component.evidence.dedup();
         component.owner = owners.of_all(&component.evidence).filter(|owner| *owner != component.purl);
     }
-    components.sort_by(|one, other| sort_key(one).cmp(&sort_key(other)));
+    components.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
     components
 }
 
@@ -175,11 +175,6 @@ impl Component {
             }
         }
     }
-}
-
-fn sort_key(component: &Component) -> (ComponentKind, &str, &str, &str, &str) {
-    let first = component.evidence.first().map_or("", |evidence| evidence.path.as_str());
-    (component.kind, &component.name, &component.version, first, &component.purl)
 }
 
 /// The package URL of the operating system package that owns a path, for the paths where that matters.

@@ -126,7 +126,7 @@ fn full_version(epoch: Option<u32>, version: &str) -> String {
 }
 
 /// The source package that a file name such as `openssl-3.0.7-1.el9.src.rpm` is of. It never has an epoch.
-fn source(file: &str) -> Option<SourcePackage> {
+pub(crate) fn source(file: &str) -> Option<SourcePackage> {
     let stem = file.strip_suffix(".src.rpm").or_else(|| file.strip_suffix(".nosrc.rpm"))?;
     let (rest, release) = stem.rsplit_once('-')?;
     let (name, version) = rest.rsplit_once('-')?;

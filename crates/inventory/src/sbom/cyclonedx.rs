@@ -1,23 +1,20 @@
 //! CycloneDX 1.6 as JSON (ECMA-424, first edition).
 //!
 //! The image is the component the document is about; its packages follow, then the operating system. What
-//! CycloneDX has no field for goes into properties named `tidewaiter:…`:
-//!
-//! | property | of | says |
-//! | --- | --- | --- |
-//! | `tidewaiter:layer` | image | `ordinal diff_id`, one per layer, bottom first |
-//! | `tidewaiter:problem` | image | what could not be read, one per problem |
-//! | `tidewaiter:path` | package | `ordinal path`, one per place it was found; members of archives behind `!/` |
-//! | `tidewaiter:layer` | package | `ordinal diff_id` of the layer that brought it first |
-//! | `tidewaiter:source` | package | `name version` of the source package |
-//! | `tidewaiter:owner` | package | package URL of the operating system package that owns its files |
+//! CycloneDX has no field for is in the properties that [`properties`] lists.
+
+mod read;
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::Subject;
-use crate::model::{Component, ComponentKind, Distro, Inventory};
+pub(super) use self::read::{from_json, from_xml, recognises_json, recognises_xml};
+use super::properties::Fact;
+use super::{Subject, license, properties};
+use crate::model::{
+    Component, ComponentKind, Confidence, Distro, Evidence, EvidenceKind, Inventory, RelationKind,
+};
 
 /// Writes the document, indented, with a line break at the end.
 #[must_use]
@@ -38,6 +35,7 @@ pub fn write(inventory: &Inventory, subject: &Subject) -> Vec<u8> {
             component: image(inventory, subject),
         },
         components,
+        dependencies: dependencies(inventory, &references),
     };
     let mut bytes = serde_json::to_vec_pretty(&bom).expect("a document has string keys and plain values");
     bytes.push(b'\n');
@@ -65,20 +63,10 @@ fn tool(subject: &Subject) -> Entry<'_> {
 }
 
 fn image<'a>(inventory: &'a Inventory, subject: &'a Subject) -> Entry<'a> {
-    let layers = inventory.image.layers.iter().filter(|layer| !layer.diff_id.is_empty());
-    let layers = layers.map(|layer| Property::new("layer", format!("{} {}", layer.ordinal, layer.diff_id)));
-    let problems = inventory.problems.iter().map(|problem| {
-        let place = [problem.path.as_deref(), problem.position.as_deref()];
-        let mut value = place.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        if !value.is_empty() {
-            value.push_str(": ");
-        }
-        Property::new("problem", value + &problem.reason)
-    });
     Entry {
         bom_ref: Some("image"),
         version: subject.digest.as_deref(),
-        properties: layers.chain(problems).collect(),
+        properties: of_facts(properties::of_image(inventory)),
         ..Entry::new("container", if subject.name.is_empty() { "image" } else { &subject.name })
     }
 }
@@ -93,30 +81,11 @@ fn operating_system(distro: &Distro) -> Entry<'_> {
 }
 
 fn package<'a>(component: &'a Component, reference: &'a str) -> Entry<'a> {
-    let mut properties = Vec::new();
-    if let Some(first) = component.evidence.iter().min_by_key(|evidence| evidence.layer)
-        && !first.diff_id.is_empty()
-    {
-        properties.push(Property::new("layer", format!("{} {}", first.layer, first.diff_id)));
-    }
-    if let Some(owner) = &component.owner {
-        properties.push(Property::new("owner", owner.clone()));
-    }
-    let places = component.evidence.iter();
-    properties.extend(places.map(|place| {
-        let member = place.member.iter().map(|member| format!("!/{member}")).collect::<String>();
-        Property::new("path", format!("{} {}{member}", place.layer, place.path))
-    }));
-    if let Some(source) = &component.source {
-        properties.push(Property::new("source", format!("{} {}", source.name, source.version)));
-    }
-    let facts = [
-        ("architecture", &component.architecture),
-        ("modularity", &component.modularity),
-        ("root", &component.root),
-    ];
-    let facts = facts.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-    properties.extend(facts.map(|(name, value)| Property::new(name, value)));
+    let mut facts = properties::of_package(component);
+    facts.extend(component.cpes.iter().skip(1).map(|cpe| ("cpe", cpe.clone())));
+    // Everything that is needed stands among the dependencies; what is built in has no place of its own.
+    let contained = component.relations.iter().filter(|relation| relation.kind == RelationKind::Contains);
+    facts.extend(contained.map(|relation| ("contains", relation.purl.clone())));
     // Scopes of npm packages and groups of Java artifacts have a field of their own.
     let parts = match component.kind {
         ComponentKind::Npm => component.name.split_once('/').filter(|(scope, _)| scope.starts_with('@')),
@@ -130,64 +99,84 @@ fn package<'a>(component: &'a Component, reference: &'a str) -> Entry<'a> {
         publisher: component.maintainer.as_deref(),
         group,
         version: Some(&component.version),
-        licenses: component.licenses.iter().map(|license| license_choice(license)).collect(),
+        licenses: licenses(&component.licenses),
+        cpe: component.cpes.first().map(String::as_str),
         purl: Some(&component.purl),
-        properties,
+        properties: of_facts(facts),
+        evidence: proofs(&component.evidence),
         ..Entry::new("library", name)
     }
 }
 
-/// Identifiers of the SPDX list that packages use most. Only exact members of that list may be written as an
-/// identifier; any other licence is a name, which is always valid.
-const SPDX_IDS: [&str; 40] = [
-    "0BSD",
-    "AFL-2.1",
-    "AGPL-3.0-only",
-    "AGPL-3.0-or-later",
-    "Apache-2.0",
-    "Artistic-2.0",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "BlueOak-1.0.0",
-    "CC-BY-3.0",
-    "CC-BY-4.0",
-    "CC0-1.0",
-    "EPL-2.0",
-    "GPL-1.0-or-later",
-    "GPL-2.0-only",
-    "GPL-2.0-or-later",
-    "GPL-3.0-only",
-    "GPL-3.0-or-later",
-    "HPND",
-    "ISC",
-    "LGPL-2.0-or-later",
-    "LGPL-2.1-only",
-    "LGPL-2.1-or-later",
-    "LGPL-3.0-only",
-    "LGPL-3.0-or-later",
-    "MIT",
-    "MIT-0",
-    "MPL-1.1",
-    "MPL-2.0",
-    "OFL-1.1",
-    "OpenSSL",
-    "PSF-2.0",
-    "Python-2.0",
-    "Unicode-3.0",
-    "Unlicense",
-    "WTFPL",
-    "X11",
-    "ZPL-2.1",
-    "Zlib",
-];
+/// An expression must stand alone, so of several licences each is an identifier or a name.
+fn licenses(licenses: &[String]) -> Vec<LicenseChoice<'_>> {
+    if let [license] = licenses
+        && !license::is_id(license)
+        && license::is_expression(license)
+    {
+        return vec![LicenseChoice::Expression { expression: license }];
+    }
+    let each = licenses.iter().map(|license| {
+        let license = match license::is_id(license) {
+            true => License { id: Some(license), name: None },
+            false => License { id: None, name: Some(license) },
+        };
+        LicenseChoice::License { license }
+    });
+    each.collect()
+}
 
-fn license_choice(license: &str) -> LicenseChoice<'_> {
-    let license = match SPDX_IDS.contains(&license) {
-        true => License { id: Some(license), name: None },
-        false => License { id: None, name: Some(license) },
-    };
-    LicenseChoice { license }
+/// What proves a component, in the words of CycloneDX.
+fn proofs(evidence: &[Evidence]) -> Option<Proofs> {
+    let surest = evidence.iter().map(|evidence| evidence.confidence).max()?;
+    let methods = evidence.iter().map(|evidence| Method {
+        technique: technique(evidence.kind),
+        confidence: probability(evidence.confidence),
+        value: place(evidence),
+    });
+    let identity = Identity { field: "purl", confidence: probability(surest), methods: methods.collect() };
+    let occurrences = evidence.iter().map(|evidence| Occurrence { location: place(evidence) });
+    Some(Proofs { identity: vec![identity], occurrences: occurrences.collect() })
+}
+
+fn place(evidence: &Evidence) -> String {
+    let member = evidence.member.iter().map(|member| format!("!/{member}")).collect::<String>();
+    format!("{}{member}", evidence.path)
+}
+
+fn technique(kind: EvidenceKind) -> &'static str {
+    match kind {
+        EvidenceKind::Database | EvidenceKind::Metadata | EvidenceKind::LockFile | EvidenceKind::Archive => {
+            "manifest-analysis"
+        }
+        EvidenceKind::BuildInfo | EvidenceKind::Pattern => "binary-analysis",
+        EvidenceKind::FileName => "filename",
+        EvidenceKind::Sbom => "attestation",
+    }
+}
+
+/// Ours has three steps and CycloneDX the numbers from 0 to 1.
+fn probability(confidence: Confidence) -> f32 {
+    match confidence {
+        Confidence::Low => 0.3,
+        Confidence::Medium => 0.7,
+        Confidence::High => 1.0,
+    }
+}
+
+/// Who needs whom. Every component that needs another has an entry, as the format asks for.
+fn dependencies<'a>(inventory: &'a Inventory, references: &'a [String]) -> Vec<Dependency<'a>> {
+    let each = inventory.components.iter().zip(references).filter_map(|(component, reference)| {
+        let needed = component.relations.iter().filter(|relation| relation.kind == RelationKind::DependsOn);
+        // Relations name package URLs, and those are the references of the first component that has them.
+        let depends_on: Vec<_> = needed.map(|relation| relation.purl.as_str()).collect();
+        (!depends_on.is_empty()).then_some(Dependency { reference, depends_on })
+    });
+    each.collect()
+}
+
+fn of_facts(facts: Vec<Fact>) -> Vec<Property> {
+    facts.into_iter().map(|(name, value)| Property { name: properties::spelled(name), value }).collect()
 }
 
 #[derive(Serialize)]
@@ -202,6 +191,16 @@ struct Bom<'a> {
     version: u32,
     metadata: Metadata<'a>,
     components: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<Dependency<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Dependency<'a> {
+    #[serde(rename = "ref")]
+    reference: &'a str,
+    depends_on: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -237,9 +236,13 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     licenses: Vec<LicenseChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    cpe: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     purl: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     properties: Vec<Property>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Proofs>,
 }
 
 impl<'a> Entry<'a> {
@@ -254,8 +257,10 @@ struct Organisation<'a> {
 }
 
 #[derive(Serialize)]
-struct LicenseChoice<'a> {
-    license: License<'a>,
+#[serde(untagged)]
+enum LicenseChoice<'a> {
+    License { license: License<'a> },
+    Expression { expression: &'a str },
 }
 
 #[derive(Serialize)]
@@ -272,8 +277,27 @@ struct Property {
     value: String,
 }
 
-impl Property {
-    fn new(name: &str, value: String) -> Self {
-        Self { name: format!("tidewaiter:{name}"), value }
-    }
+#[derive(Serialize)]
+struct Proofs {
+    identity: Vec<Identity>,
+    occurrences: Vec<Occurrence>,
+}
+
+#[derive(Serialize)]
+struct Identity {
+    field: &'static str,
+    confidence: f32,
+    methods: Vec<Method>,
+}
+
+#[derive(Serialize)]
+struct Method {
+    technique: &'static str,
+    confidence: f32,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Occurrence {
+    location: String,
 }

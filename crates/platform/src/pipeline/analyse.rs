@@ -22,7 +22,7 @@ pub(super) async fn run(platform: &Platform, job: &Job) -> Result<()> {
         return finish(platform, job).await;
     };
     let repository = platform.registry.repository(&payload.name()?);
-    let inventory = analyse(&repository, &manifest, &platform.objects).await?;
+    let (inventory, _) = analyse(&repository, &manifest, &platform.objects).await?;
     platform.objects.put(&inventory_key(manifest.digest()), &inventory).await?;
     store(platform, job, manifest.digest(), &inventory).await
 }

@@ -16,7 +16,6 @@ use tidewaiter_oci::{Descriptor, Reference, TagName, View};
 
 use crate::artifact::complete;
 use crate::artifact::display::line::one_line;
-use crate::artifact::display::size;
 use crate::artifact::display::status::{self, Status, Style};
 use crate::artifact::failure::{self, Failure, Outcome};
 use crate::artifact::options::location::{Kind, Location};
@@ -25,6 +24,7 @@ use crate::artifact::options::target::TargetOptions;
 use crate::artifact::options::{concurrency, read_concurrency, terminal};
 use crate::artifact::session::Session;
 use crate::environment;
+use crate::size;
 
 /// With more tags than this, each is shown on a line of its own.
 const TAGS_ON_A_LINE: usize = 5;

@@ -5,7 +5,6 @@ pub(crate) mod line;
 pub(crate) mod progress;
 pub(crate) mod result;
 mod row;
-pub(crate) mod size;
 pub(crate) mod status;
 pub(crate) mod tree;
 pub(crate) mod wire;

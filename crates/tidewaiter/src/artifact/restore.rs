@@ -14,13 +14,13 @@ use tidewaiter_oci::memory::Memory;
 use crate::artifact::backup::{Selected, count_referrers, read_selected, say_found};
 use crate::artifact::complete;
 use crate::artifact::display::line::one_line;
-use crate::artifact::display::size;
 use crate::artifact::display::status::{self, Status, Style};
 use crate::artifact::failure::{Failure, Outcome};
 use crate::artifact::options::location::Kind;
 use crate::artifact::options::remote::{self, Side};
 use crate::artifact::options::{concurrency, read_concurrency, terminal};
 use crate::artifact::session::Session;
+use crate::size;
 
 pub(crate) fn command() -> Command {
     Command::new("restore")

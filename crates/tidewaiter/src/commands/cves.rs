@@ -47,25 +47,22 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
         );
     }
     let database = tokio::task::spawn_blocking(move || Database::open(&path)).await??;
-    let read = args.image.read().await?;
-    let report = report(&args.image.image, &read, &database);
-    match args.format {
-        Format::Json => ui.line(serde_json::to_string_pretty(&report)?),
-        Format::Text => ui.out(text(&report, read.inventory.components.len())),
+    let read = args.image.read(ui).await?;
+    for image in &read.images {
+        let report = report(&read.name_of(image), image, &database);
+        match args.format {
+            Format::Json => ui.line(serde_json::to_string_pretty(&report)?),
+            Format::Text => ui.out(text(&report, image.inventory.components.len())),
+        }
     }
     Ok(())
 }
 
 fn report(name: &str, read: &ReadImage, database: &Database) -> Report {
-    let facts = &read.inventory.image;
     let image = ReportedImage {
         name: name.to_owned(),
         digest: read.digest.clone(),
-        platform: if facts.os.is_empty() {
-            String::new()
-        } else {
-            format!("{}/{}", facts.os, facts.architecture)
-        },
+        platform: read.platform(),
         distro: read
             .inventory
             .distro

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 
-use crate::artifact::display::size;
+use crate::size;
 
 /// Cells of a bar where there is room, and where there is little.
 const BAR: usize = 20;
