@@ -48,7 +48,7 @@ pub enum ReadError {
         limit: u64,
     },
     /// The directory given as root of a file system cannot be read.
-    #[error("directory {} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}", path.display())]
     ReadDirectory {
         /// The directory as it was given.
         path: PathBuf,

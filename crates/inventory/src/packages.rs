@@ -11,6 +11,7 @@ mod dpkg;
 mod executable;
 mod gem;
 mod java;
+mod lock;
 mod npm;
 mod python;
 mod rpm;
@@ -97,6 +98,7 @@ pub(crate) const ROOMS: &[&Room] = &[
     &composer::ROOM,
     &dotnet::ROOM,
     &java::ROOM,
+    &lock::ROOM,
     &executable::ROOM,
 ];
 

@@ -1,4 +1,5 @@
-//! Reading a directory as if it were the one layer of an image, for file systems that are already unpacked.
+//! Reading a directory as if it were the one layer of an image, for file systems that are already unpacked; or a single
+//! file as if it were alone in one.
 //!
 //! The walk stays inside: links are written down, never followed, so a link that leads out of the directory
 //! leads nowhere. The directory should not change meanwhile.
@@ -24,18 +25,27 @@ const KERNEL_DIRECTORIES: [&str; 4] = ["dev", "proc", "run", "sys"];
 /// Large files are read in pieces of this size.
 const PIECE: usize = 256 << 10;
 
-/// Reads the file system below `root`, in the order of names.
+/// Reads the file system below `root`, in the order of names, or the file that `root` is.
 ///
 /// The fragment has an empty `diff_id`; both its sizes are the sum of the file sizes in bytes. What cannot be
 /// read inside is a problem of the fragment.
 ///
 /// # Errors
-/// [`ReadError::ReadDirectory`] when `root` itself cannot be listed.
+/// [`ReadError::ReadDirectory`] when `root` itself cannot be listed or read.
 pub fn read(root: &Path, limits: &Limits) -> Result<Fragment, ReadError> {
     let failed = |source| ReadError::ReadDirectory { path: root.to_owned(), source };
-    let device = fs::metadata(root).map_err(failed)?.dev();
-    let mut walk =
-        Walk { builder: Builder::new(limits, Origin::Directory), device, bytes: 0, waiting: Vec::new() };
+    let facts = fs::metadata(root).map_err(failed)?;
+    let mut walk = Walk {
+        builder: Builder::new(limits, Origin::Directory),
+        device: facts.dev(),
+        bytes: 0,
+        waiting: Vec::new(),
+    };
+    if facts.is_file() {
+        let name = printable(root.file_name().unwrap_or_default());
+        walk.add_file(root, &facts, &name).map_err(failed)?;
+        return Ok(walk.builder.finish(String::new(), walk.bytes, walk.bytes));
+    }
     walk.list(root, "").map_err(failed)?;
     while let Some((directory, name)) = walk.waiting.pop() {
         if let Err(error) = walk.list(&directory, &name) {

@@ -88,3 +88,29 @@ fn what_cannot_be_read_is_told() {
         "{error}"
     );
 }
+
+#[test]
+fn lock_files_count_where_somebody_points_and_not_in_images() {
+    let directory = TempDir::new().expect("a directory");
+    let root = directory.path();
+    let lock = "version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"registry+x\"\ndependencies = [\"b\"]\n\
+                [[package]]\nname = \"b\"\nversion = \"2.0.0\"\nsource = \"registry+x\"\n";
+    write(root, "src/Cargo.lock", lock);
+    let found = inventory(root);
+    assert_eq!(
+        listed(&found),
+        ["pkg:cargo/a@1.0.0 @ src/Cargo.lock#0", "pkg:cargo/b@2.0.0 @ src/Cargo.lock#0"]
+    );
+    assert_eq!(found.components[0].relations[0].purl, "pkg:cargo/b@2.0.0");
+    assert_eq!(listed(&support::image(&[vec![support::file("src/Cargo.lock", lock)]])), [""; 0]);
+}
+
+#[test]
+fn a_single_file_is_read_by_its_name() {
+    let directory = TempDir::new().expect("a directory");
+    write(directory.path(), "go.mod", "module x\nrequire example.com/a v1.0.0\n");
+    let found = inventory(&directory.path().join("go.mod"));
+    assert_eq!(listed(&found), ["pkg:golang/example.com/a@v1.0.0 @ go.mod#0"]);
+    let missing = rootfs::read(&directory.path().join("none"), &Limits::default());
+    assert!(missing.expect_err("nothing there").to_string().contains("none cannot be read"));
+}

@@ -27,7 +27,7 @@ enum Installed {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+pub(super) struct Entry {
     name: String,
     version: String,
     #[serde(default)]
@@ -57,7 +57,8 @@ fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
     Some(Content::Packages(packages))
 }
 
-fn package(entry: Entry) -> Option<Package> {
+/// The package of an entry; none when it has no usable name or version.
+pub(super) fn package(entry: Entry) -> Option<Package> {
     let name = entry.name.to_lowercase();
     let version = entry.version.strip_prefix(['v', 'V']).unwrap_or(&entry.version);
     let is_fit = |text: &str| !text.is_empty() && text.len() <= MAX_TEXT;

@@ -61,7 +61,7 @@ fn classifier(value: &[u8]) -> Option<String> {
 }
 
 /// PEP 503: runs of `-`, `_` and `.` become one `-`, letters become small.
-fn normalise(name: &str) -> String {
+pub(in crate::packages) fn normalise(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());
     for character in name.chars() {
         if matches!(character, '-' | '_' | '.') {
