@@ -96,6 +96,10 @@ pub fn match_inventory(database: &Database, inventory: &Inventory) -> Matches {
             scopes.entry((component.kind, root)).or_insert_with(|| scope(database, distro, component.kind));
         let target = match scope {
             Ok(scope) => scope.target(component),
+            // A program that a package of the system owns is judged with that package.
+            Err(Gap::NoOrder) if component.kind == ComponentKind::Generic && component.owner.is_some() => {
+                continue;
+            }
             Err(gap) => {
                 *gaps.entry((component.kind, root, gap.clone())).or_default() += 1;
                 continue;

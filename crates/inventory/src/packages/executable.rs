@@ -1,17 +1,26 @@
-//! Executables and shared libraries, known by their first bytes: each is parsed once for all who ask what it is
-//! built of.
+//! Executables and shared libraries, known by their first bytes, and other files that tell the version of a program,
+//! known by their names: each is gone through once for all who ask what it is and what it is built of.
 
+mod classifier;
 mod go;
 mod rust;
+mod stream;
 
-use object::Object as _;
+use object::{Object as _, ObjectSection as _, ObjectSegment as _};
 
 use super::Room;
 use crate::fragment::{Content, Package};
 use crate::path;
 use crate::problems::Problems;
 
-pub(crate) const ROOM: Room = Room { name: "executable", recognises: Some(recognises), parse, ..Room::EMPTY };
+pub(crate) const ROOM: Room = Room {
+    name: "executable",
+    claims: classifier::claims,
+    recognises: Some(recognises),
+    parse,
+    stream: Some(stream::open),
+    ..Room::EMPTY
+};
 
 /// ELF, PE (behind its DOS stub) and Mach-O in either order of bytes.
 fn recognises(head: &[u8]) -> bool {
@@ -36,24 +45,32 @@ pub(crate) fn is_plausible(path: &str) -> bool {
 }
 
 fn parse(path: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
-    // Headers that make no sense are common in test data and firmware, and cost nobody a package.
-    let file = object::File::parse(bytes).ok()?;
-    let section = |name: &str| file.section_by_name_bytes(name.as_bytes());
-    let go = section(".go.buildinfo").or_else(|| section("__go_buildinfo"));
     let mut packages = Vec::new();
-    if let Some(section) = go
-        && let Ok(data) = object::ObjectSection::data(&section)
+    // Headers that make no sense are common in test data and firmware, and cost nobody a package.
+    if recognises(bytes)
+        && let Ok(file) = object::File::parse(bytes)
     {
-        packages.extend(go::packages(path, data, problems));
+        let section = |name: &str| file.section_by_name_bytes(name.as_bytes());
+        let go = section(".go.buildinfo").or_else(|| section("__go_buildinfo"));
+        if let Some(Ok(data)) = go.map(|section| section.data()) {
+            let memory = |address, length| {
+                file.segments().find_map(|segment| segment.data_range(address, length).ok().flatten())
+            };
+            packages.extend(go::packages(path, data, &memory, problems));
+        }
+        if let Some(Ok(data)) = section(rust::SECTION).map(|section| section.data()) {
+            append(&mut packages, rust::packages(path, data, problems));
+        }
     }
-    if let Some(section) = section(rust::SECTION)
-        && let Ok(data) = object::ObjectSection::data(&section)
-    {
-        let first = u32::try_from(packages.len()).unwrap_or(u32::MAX);
-        packages.extend(rust::packages(path, data, problems).into_iter().map(|package| Package {
-            inside: package.inside.map(|position| position.saturating_add(first)),
-            ..package
-        }));
-    }
+    append(&mut packages, classifier::packages(path, bytes));
     (!packages.is_empty()).then_some(Content::Packages(packages))
+}
+
+/// Puts packages behind others of the same file.
+fn append(packages: &mut Vec<Package>, more: Vec<Package>) {
+    let first = u32::try_from(packages.len()).unwrap_or(u32::MAX);
+    packages.extend(more.into_iter().map(|package| Package {
+        inside: package.inside.map(|position| position.saturating_add(first)),
+        ..package
+    }));
 }
