@@ -51,6 +51,8 @@ pub(crate) fn facts(
         facts.entrypoint = config.texts("Entrypoint");
         facts.cmd = config.texts("Cmd");
         facts.user = config.text("User").unwrap_or_default();
+        facts.working_dir = config.text("WorkingDir").unwrap_or_default();
+        facts.exposed_ports = config.keys("ExposedPorts");
     }
     assign_history(&history, &mut facts.layers, problems);
     facts.history = history;
@@ -167,6 +169,11 @@ impl<'a> Fields<'a, '_> {
             list.map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
         };
         self.take(key, "a list of texts", read).unwrap_or_default()
+    }
+
+    fn keys(&mut self, key: &str) -> Vec<String> {
+        let read = |value: &Value| Some(value.as_object()?.keys().cloned().collect());
+        self.take(key, "an object", read).unwrap_or_default()
     }
 
     fn labels(&mut self, key: &str) -> std::collections::BTreeMap<String, String> {

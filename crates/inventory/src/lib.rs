@@ -10,6 +10,7 @@
 //! itself is an error ([`ReadError`]).
 
 mod archive;
+mod base;
 mod error;
 mod fragment;
 mod image;
@@ -21,10 +22,12 @@ mod os_release;
 mod packages;
 mod path;
 mod problems;
+mod provenance;
 mod purl;
 pub mod rootfs;
 pub mod sbom;
 
+pub use base::{Catalogue, KnownImage, chain_ids};
 pub use error::ReadError;
 pub use fragment::{Entry, FRAGMENT_VERSION, Fragment, StaleFragment};
 pub use layer::LayerSource;
@@ -32,3 +35,4 @@ pub use limits::Limits;
 pub use merge::{ManifestFacts, merge};
 pub use model::*;
 pub use packages::inspect;
+pub use provenance::{Provenance, UsedImage};

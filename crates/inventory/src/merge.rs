@@ -5,12 +5,17 @@ mod overlay;
 mod relations;
 mod roots;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{self, Catalogue};
 use crate::fragment::Fragment;
 use crate::image;
 use crate::layer::LayerSource;
-use crate::model::{Inventory, Problem};
+use crate::model::{ImageFacts, Inventory, Problem};
 use crate::packages;
 use crate::problems::Problems;
+use crate::provenance::Provenance;
 use components::{Finds, Since, Systems};
 use overlay::Overlay;
 
@@ -19,7 +24,17 @@ use overlay::Overlay;
 pub struct ManifestFacts {
     /// The layers, bottom first.
     pub layers: Vec<LayerSource>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// What its build says of it, when there is an attestation.
+    pub provenance: Option<Provenance>,
+    /// Images that it may stand on.
+    pub known_images: Arc<Catalogue>,
 }
+
+/// Annotations and labels that name the source code: repository and commit, today's names and those of before.
+const SOURCE: [&str; 2] = ["org.opencontainers.image.source", "org.label-schema.vcs-url"];
+const REVISION: [&str; 2] = ["org.opencontainers.image.revision", "org.label-schema.vcs-ref"];
 
 /// Problems of the merge itself that are kept.
 const MAX_PROBLEMS: usize = 1_000;
@@ -32,7 +47,19 @@ const MAX_PROBLEMS: usize = 1_000;
 #[must_use]
 pub fn merge(fragments: &[&Fragment], config_json: &[u8], manifest: &ManifestFacts) -> Inventory {
     let mut problems = Problems::new(MAX_PROBLEMS);
-    let image = image::facts(config_json, &manifest.layers, fragments, &mut problems);
+    let mut image = image::facts(config_json, &manifest.layers, fragments, &mut problems);
+    image.annotations.clone_from(&manifest.annotations);
+    let stated = |image: &ImageFacts, key: &str| {
+        let value = image.annotations.get(key).or_else(|| image.labels.get(key));
+        value.filter(|value| !value.is_empty()).cloned()
+    };
+    let built = manifest.provenance.as_ref();
+    let either = |proven: Option<String>, keys: [&str; 2]| {
+        proven.or_else(|| keys.iter().find_map(|key| stated(&image, key)))
+    };
+    let repository = either(built.and_then(|built| built.repository.clone()), SOURCE);
+    let revision = either(built.and_then(|built| built.revision.clone()), REVISION);
+    (image.source_repository, image.source_revision) = (repository, revision);
     let mut overlay = Overlay::default();
     let mut since = Since::default();
     for (layer, fragment) in (0..).zip(fragments) {
@@ -52,7 +79,11 @@ pub fn merge(fragments: &[&Fragment], config_json: &[u8], manifest: &ManifestFac
     all.extend(problems.finish(None));
     all.sort();
     all.dedup();
-    Inventory { image, distro, roots, components, problems: all }
+    let mut inventory =
+        Inventory { image, distro, base_images: Vec::new(), roots, components, problems: all };
+    let named = |key: &str| stated(&inventory.image, key);
+    inventory.base_images = base::detect(&inventory, named, built, &manifest.known_images);
+    inventory
 }
 
 /// Notes what is visible but was not read: links to unread files, links in such numbers that they were not

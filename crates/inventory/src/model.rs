@@ -15,6 +15,9 @@ pub struct Inventory {
     pub image: ImageFacts,
     /// The operating system the root file system names in its `os-release`, when it has one.
     pub distro: Option<Distro>,
+    /// The images it stands on, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base_images: Vec<BaseImage>,
     /// Other roots inside the image: directories with a package database of their own. Sorted by directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roots: Vec<NestedRoot>,
@@ -59,10 +62,56 @@ pub struct ImageFacts {
     pub cmd: Vec<String>,
     /// User of the configuration; empty is root.
     pub user: String,
+    /// Working directory of the configuration; empty is `/`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub working_dir: String,
+    /// Ports that the configuration exposes, `80/tcp` each, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposed_ports: Vec<String>,
+    /// Annotations of the manifest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Where the source code is: from provenance, else from annotations and labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_repository: Option<String>,
+    /// The commit it was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_revision: Option<String>,
     /// The layers, bottom first.
     pub layers: Vec<LayerFacts>,
     /// The history of the configuration, bottom first.
     pub history: Vec<HistoryEntry>,
+}
+
+/// An image that another one stands on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseImage {
+    /// Its name; empty when only its layers are known.
+    pub name: String,
+    /// Digest of its manifest or index, when that is known.
+    pub digest: Option<String>,
+    /// How many of the lowest layers are its own; 0 when that is not known.
+    pub layers: u32,
+    /// What shows it.
+    pub proof: BaseProof,
+    /// Other images with the same layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
+}
+
+/// What shows which image another one stands on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaseProof {
+    /// The build's own record.
+    Provenance,
+    /// An annotation or a label.
+    Stated,
+    /// The same layers.
+    Layers,
+    /// The history of the configuration gives it away: a guess.
+    #[default]
+    History,
 }
 
 /// One layer of an image.

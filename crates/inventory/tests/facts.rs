@@ -12,7 +12,10 @@ fn layers() -> Vec<Fragment> {
 fn with_config(config: &str) -> Inventory {
     let layers = layers();
     let source = |digest: &str| LayerSource { digest: digest.to_owned(), ..LayerSource::default() };
-    let manifest = ManifestFacts { layers: vec![source("sha256:one"), source("sha256:two")] };
+    let manifest = ManifestFacts {
+        layers: vec![source("sha256:one"), source("sha256:two")],
+        ..ManifestFacts::default()
+    };
     merge(&layers.iter().collect::<Vec<_>>(), config.as_bytes(), &manifest)
 }
 

@@ -3,10 +3,13 @@
 //! The same code serves the pipeline, which keeps fragments in the object store, and the command line, which
 //! keeps none.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidewaiter_inventory::{
-    FRAGMENT_VERSION, Fragment, Inventory, LayerSource, Limits, ManifestFacts, layer, merge,
+    Catalogue, FRAGMENT_VERSION, Fragment, Inventory, LayerSource, Limits, ManifestFacts, Provenance, layer,
+    merge,
 };
 use tidewaiter_oci::content::{Fetch, fetch_all};
 use tidewaiter_oci::kind::{Kind, classify};
@@ -75,6 +78,15 @@ pub fn as_image(manifest: &Manifest) -> Result<&ImageManifest> {
     }
 }
 
+/// What is known around an image, beyond itself.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// What its build says of it.
+    pub provenance: Option<Provenance>,
+    /// Images that it may stand on.
+    pub known_images: Arc<Catalogue>,
+}
+
 /// Reads an image: its configuration, which is handed back as stored, and each layer that `fragments` does not know
 /// yet.
 ///
@@ -85,6 +97,7 @@ pub async fn analyse(
     store: &(dyn Fetch + '_),
     manifest: &Manifest,
     fragments: &dyn Fragments,
+    context: Context,
 ) -> Result<(Inventory, Vec<u8>)> {
     let image = as_image(manifest)?;
     let config = fetch_all(store, &image.config, MAX_CONFIG_SIZE).await?;
@@ -93,7 +106,12 @@ pub async fn analyse(
         reads.push(fragment(store, layer, fragments));
     }
     let layers: Vec<Fragment> = stream::iter(reads).buffered(PARALLEL_LAYERS).try_collect().await?;
-    let facts = ManifestFacts { layers: image.layers.iter().map(layer_source).collect() };
+    let facts = ManifestFacts {
+        layers: image.layers.iter().map(layer_source).collect(),
+        annotations: image.annotations.clone().unwrap_or_default(),
+        provenance: context.provenance,
+        known_images: context.known_images,
+    };
     let merged = tokio::task::spawn_blocking(move || {
         (merge(&layers.iter().collect::<Vec<_>>(), &config, &facts), config.to_vec())
     });

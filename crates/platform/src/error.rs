@@ -57,6 +57,14 @@ pub enum Error {
          another"
     )]
     NoEngine,
+    /// The catalogue of base images cannot be read.
+    #[error("the catalogue of base images in {} cannot be read: {source}; remove it, and index again", path.display())]
+    ReadCatalogue {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// An SBOM cannot be read.
     #[error("{place} cannot be read: {reason}")]
     ReadDocument {

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod advisories;
 pub mod analysis;
+pub mod base_images;
 pub mod cache;
 pub mod clock;
 mod error;

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod base_images;
 mod cache;
 mod cves;
 pub(crate) mod db;
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Sbom(sbom::Args),
     Cves(cves::Args),
     #[command(subcommand)]
+    BaseImages(base_images::Command),
+    #[command(subcommand)]
     Cache(cache::Command),
     #[command(subcommand)]
     Db(db::Command),
@@ -52,6 +55,7 @@ impl Command {
             Self::Up(args) => up::run(*args, ui).await,
             Self::Sbom(args) => sbom::run(args, ui).await,
             Self::Cves(args) => cves::run(args, ui).await,
+            Self::BaseImages(command) => base_images::run(command, ui).await,
             Self::Cache(command) => cache::run(command, ui).await,
             Self::Db(command) => db::run(command, ui).await,
             Self::Registry(command) => registry::run(command, ui).await,

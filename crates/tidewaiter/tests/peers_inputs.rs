@@ -110,6 +110,38 @@ fn the_same_image_from_everywhere() {
     assert!(missing.contains("team/other") && missing.contains("not found"), "{missing}");
 
     every_format(home, &layout, &expected);
+    a_base_is_known_by_its_layers(home, &layout, &format!("{address}/team/app"));
+}
+
+/// An image with one layer more than one of a repository that was taken in.
+fn a_base_is_known_by_its_layers(home: &Path, layout: &Path, repository: &str) {
+    let derived = home.join("derived");
+    let copied = Command::new("cp").args(["-r".as_ref(), layout.as_os_str(), derived.as_os_str()]).status();
+    assert!(copied.expect("cp starts").success());
+    let image = format!("{}:bookworm", derived.display());
+    let inserted =
+        Command::new("umoci").args(["insert", "--image", &image, "/etc/hostname", "/opt/name"]).output();
+    let inserted = inserted.expect("umoci starts");
+    assert!(inserted.status.success(), "{}", String::from_utf8_lossy(&inserted.stderr));
+
+    let bases = || {
+        let document = succeed(home, &["sbom", &format!("oci-dir://{image}")]);
+        let document: Value = serde_json::from_str(&document).expect("JSON");
+        document["source"]["base_images"].clone()
+    };
+    assert_eq!(bases(), serde_json::json!([]), "nothing is known yet");
+    let indexed = succeed(home, &["base-images", "index", repository]);
+    assert_eq!(indexed, format!("{repository}: 1 tags\n"));
+    let found = bases();
+    assert_eq!(found[0]["images"][0]["tags"][0]["name"], "1", "{found}");
+    assert_eq!(found[0]["diff_ids"].as_array().map(Vec::len), Some(1), "{found}");
+    assert!(succeed(home, &["base-images", "list"]).contains(&format!("{repository}:1  sha256:")));
+    // The image itself is none of its own.
+    let own = succeed(home, &["sbom", &format!("{repository}:1")]);
+    let own: Value = serde_json::from_str(&own).expect("JSON");
+    assert_eq!(own["source"]["base_images"], serde_json::json!([]));
+    let refused = fail(home, &["base-images", "index", &format!("{repository}/none")]);
+    assert!(refused.contains("none"), "{refused}");
 }
 
 /// Each format is read back as the inventory it was written from, from a file and from standard input.

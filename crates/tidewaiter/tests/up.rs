@@ -242,6 +242,25 @@ async fn what_buildkit_and_cosign_push_is_one_image_with_what_speaks_of_it() {
     assert!(table.contains("with SBOM, attestation, provenance, signature"), "{table}");
     assert!(table.contains("an index in which no image is found"), "{table}");
     assert!(one.contains("Attestations and signatures") && one.contains("SBOM, provenance"), "{one}");
+
+    // What the build says of the source and the base is part of what the command line writes, of each platform.
+    let image = format!("registry://{}/team/app:1.0", up.registry);
+    let written = data.path().join("{platform}.json").display().to_string();
+    succeed(data.path(), &["sbom", &image, "--platform", "all", "--output", &written]);
+    for platform in ["linux-amd64", "linux-arm64"] {
+        let document = std::fs::read(data.path().join(format!("{platform}.json"))).expect("written");
+        let document: Value = serde_json::from_slice(&document).expect("JSON");
+        let base = &document["source"]["base_images"][0]["images"][0];
+        assert_eq!(
+            (&base["repository"]["repo"], &base["digest"]),
+            (&json!("os"), &json!("sha256:ba5e")),
+            "{base}"
+        );
+        let facts = document["source"]["properties"][0]["value"].as_str().expect("facts");
+        let facts: Value = serde_json::from_str(facts).expect("JSON");
+        assert_eq!(facts["source_repository"], "https://git.test/app.git");
+        assert_eq!(facts["source_revision"], "c0de");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | `facts` | image | [`ImageFacts`](crate::ImageFacts) as JSON: platform, configuration, layers, history |
 //! | `distro` | image | [`Distro`](crate::Distro) as JSON |
+//! | `base-image` | image | a [`BaseImage`] as JSON, the nearest first |
 //! | `root` | image | a [`NestedRoot`](crate::NestedRoot) as JSON, one each |
 //! | `problem` | image | a [`Problem`] as JSON, one each |
 //! | `evidence` | package | `layer kind confidence path`, one per place; members of archives behind `!/`, `%` and `!` in the parts as `%25` and `%21` |
@@ -26,8 +27,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::{
-    Component, Confidence, Evidence, EvidenceKind, Inventory, LayerFacts, Problem, Relation, RelationKind,
-    SourcePackage,
+    BaseImage, Component, Confidence, Evidence, EvidenceKind, Inventory, LayerFacts, Problem, Relation,
+    RelationKind, SourcePackage,
 };
 use crate::purl::Purl;
 
@@ -51,6 +52,7 @@ pub(super) fn ours(name: &str) -> Option<&str> {
 pub(super) fn of_image(inventory: &Inventory) -> Vec<Fact> {
     let mut facts = vec![("facts", json(&inventory.image))];
     facts.extend(inventory.distro.iter().map(|distro| ("distro", json(distro))));
+    facts.extend(inventory.base_images.iter().map(|base| ("base-image", json(base))));
     facts.extend(inventory.roots.iter().map(|root| ("root", json(root))));
     facts.extend(inventory.problems.iter().map(|problem| ("problem", json(problem))));
     facts
@@ -89,6 +91,7 @@ pub(super) fn apply_to_image(inventory: &mut Inventory, name: &str, value: &str)
             }
         }
         "distro" => inventory.distro = parse(value),
+        "base-image" => inventory.base_images.extend(parse::<BaseImage>(value)),
         "root" => inventory.roots.extend(parse(value)),
         "problem" => inventory.problems.extend(parse::<Problem>(value)),
         _ => {}

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::properties::Fact;
 use super::reading::{Described, array, finish, layers, seen_at, text};
 use super::{Document, Subject, properties};
-use crate::model::{Component, ComponentKind, Distro, Inventory, RelationKind, SourcePackage};
+use crate::model::{BaseImage, Component, ComponentKind, Distro, Inventory, RelationKind, SourcePackage};
 use crate::purl;
 
 /// Names what the packages are found by: another one where the same bytes would give other packages.
@@ -47,7 +47,7 @@ pub fn write(inventory: &Inventory, subject: &Subject) -> Vec<u8> {
         source: Source {
             r#type: "image",
             image: image(inventory, subject),
-            base_images: [],
+            base_images: inventory.base_images.iter().map(|base| base_image(inventory, base)).collect(),
             properties: of_facts(properties::of_image(inventory)),
         },
         artifacts,
@@ -204,6 +204,28 @@ fn image<'a>(inventory: &'a Inventory, subject: &'a Subject) -> Image<'a> {
     }
 }
 
+/// The base and the others that have the same layers.
+fn base_image<'a>(inventory: &'a Inventory, base: &'a BaseImage) -> Base<'a> {
+    let layers = inventory.image.layers.iter().take(usize::try_from(base.layers).unwrap_or(0));
+    let named = |name: &'a str, digest: &'a str| {
+        let (path, tag) = match name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
+            Some((path, tag)) => (path, Some(Tag { name: tag })),
+            None => (name, None),
+        };
+        let (host, repo) = path
+            .split_once('/')
+            .filter(|(host, _)| host.contains(['.', ':']))
+            .unwrap_or(("hub.docker.com", path));
+        BaseOf { digest, repository: Repository { host, repo }, tags: tag.into_iter().collect() }
+    };
+    let first = named(&base.name, base.digest.as_deref().unwrap_or_default());
+    let others = base.alternatives.iter().map(|name| named(name, ""));
+    Base {
+        diff_ids: layers.map(|layer| layer.diff_id.as_str()).collect(),
+        images: std::iter::once(first).chain(others).collect(),
+    }
+}
+
 /// A document inside the document, as it is; nothing when it is no JSON.
 fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {
     serde_json::from_slice(bytes).ok()
@@ -330,8 +352,33 @@ struct Scout<'a> {
 struct Source<'a> {
     r#type: &'static str,
     image: Image<'a>,
-    base_images: [(); 0],
+    base_images: Vec<Base<'a>>,
     properties: Vec<Property>,
+}
+
+#[derive(Serialize)]
+struct Base<'a> {
+    diff_ids: Vec<&'a str>,
+    images: Vec<BaseOf<'a>>,
+}
+
+#[derive(Serialize)]
+struct BaseOf<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    digest: &'a str,
+    repository: Repository<'a>,
+    tags: Vec<Tag<'a>>,
+}
+
+#[derive(Serialize)]
+struct Repository<'a> {
+    host: &'a str,
+    repo: &'a str,
+}
+
+#[derive(Serialize)]
+struct Tag<'a> {
+    name: &'a str,
 }
 
 #[derive(Serialize)]

@@ -101,6 +101,7 @@ fn inventory() -> impl Strategy<Value = Inventory> {
         Inventory {
             image: ImageFacts { os: "linux".to_owned(), layers: layers.collect(), ..ImageFacts::default() },
             distro: Some(distro.clone()),
+            base_images: vec![BaseImage { name: "debian:12".to_owned(), layers: 1, ..BaseImage::default() }],
             roots: vec![NestedRoot { path: "srv/root".to_owned(), distro: Some(distro) }],
             components,
             problems: vec![Problem {

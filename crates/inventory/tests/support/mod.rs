@@ -82,7 +82,11 @@ pub(crate) fn image(layers: &[Vec<Item>]) -> Inventory {
     let stored: Vec<_> = layers.iter().map(|items| read(&tar(items)).encode()).collect();
     let fragments: Vec<_> = stored.iter().map(|bytes| Fragment::decode(bytes).expect("our own")).collect();
     let sources = layers.iter().map(|_| source()).collect();
-    merge(&fragments.iter().collect::<Vec<_>>(), b"", &ManifestFacts { layers: sources })
+    merge(
+        &fragments.iter().collect::<Vec<_>>(),
+        b"",
+        &ManifestFacts { layers: sources, ..ManifestFacts::default() },
+    )
 }
 
 /// Components as `purl @ path#layer, path#layer [owner]`.

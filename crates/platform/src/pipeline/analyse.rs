@@ -8,7 +8,7 @@ use tidewaiter_oci::Digest;
 use super::judge::{self, Subject};
 use super::{ManifestPayload, sql};
 use crate::Platform;
-use crate::analysis::analyse;
+use crate::analysis::{Context, analyse};
 use crate::error::{Error, Result};
 use crate::images::{inventory_key, sql as images};
 
@@ -22,7 +22,7 @@ pub(super) async fn run(platform: &Platform, job: &Job) -> Result<()> {
         return finish(platform, job).await;
     };
     let repository = platform.registry.repository(&payload.name()?);
-    let (inventory, _) = analyse(&repository, &manifest, &platform.objects).await?;
+    let (inventory, _) = analyse(&repository, &manifest, &platform.objects, Context::default()).await?;
     platform.objects.put(&inventory_key(manifest.digest()), &inventory).await?;
     store(platform, job, manifest.digest(), &inventory).await
 }

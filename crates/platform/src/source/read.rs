@@ -2,22 +2,34 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tidewaiter_inventory::sbom::Subject;
-use tidewaiter_inventory::{ImageFacts, Inventory, Limits, ManifestFacts, merge, rootfs, sbom};
+use tidewaiter_inventory::{
+    Catalogue, ImageFacts, Inventory, Limits, ManifestFacts, Provenance, merge, rootfs, sbom,
+};
 use tidewaiter_oci::archive::Archive;
-use tidewaiter_oci::content::{ReadTarget, Resolve, fetch_manifest};
+use tidewaiter_oci::content::{ReadTarget, Resolve, fetch_all, fetch_manifest};
 use tidewaiter_oci::engine::Engine;
 use tidewaiter_oci::layout::Layout;
 use tidewaiter_oci::remote::Client;
 use tidewaiter_oci::{Descriptor, Manifest, Platform, Reference, View};
 
 use super::Source;
-use crate::analysis::{Fragments, analyse};
+use crate::analysis::{Context, Fragments, analyse};
 use crate::error::{Error, Result};
 
 /// Largest SBOM that is read, in bytes.
 const MAX_DOCUMENT: u64 = 512 << 20;
+
+/// Largest statement that is read, in bytes.
+const MAX_STATEMENT: u64 = 16 << 20;
+
+/// Attestations of one image that are looked into.
+const MAX_ATTESTATIONS: usize = 16;
+
+/// What predicate types of provenance begin with.
+const PROVENANCE: &str = "https://slsa.dev/provenance/";
 
 /// Which images of an index are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +53,8 @@ pub struct Reading<'a> {
     pub fragments: &'a dyn Fragments,
     /// Which images of an index.
     pub platforms: Platforms,
+    /// Images that others may stand on.
+    pub known_images: Arc<Catalogue>,
     /// Where an image that an engine hands out is kept while it is read.
     pub temporary: &'a Path,
 }
@@ -146,8 +160,12 @@ impl Reading<'_> {
         let is_index = matches!(manifest.view, View::Index(_));
         let chosen = choose(store, reference, manifest, &self.platforms).await?;
         let mut images = Vec::with_capacity(chosen.len());
-        for manifest in chosen {
-            let (inventory, config) = analyse(store, &manifest, self.fragments).await?;
+        for Chosen { manifest, attestations } in chosen {
+            let context = Context {
+                provenance: provenance(store, &manifest, attestations).await,
+                known_images: Arc::clone(&self.known_images),
+            };
+            let (inventory, config) = analyse(store, &manifest, self.fragments, context).await?;
             // What an index says of its images is more than some of their configurations do.
             if let Platforms::One(wanted) = &self.platforms
                 && !is_index
@@ -230,30 +248,72 @@ fn no_platform(wanted: &Platform, reference: &str, available: String) -> Error {
     })
 }
 
+/// An image that is meant, and the manifests beside it in its index that attest something of it.
+struct Chosen {
+    manifest: Manifest,
+    attestations: Vec<Descriptor>,
+}
+
+/// What the build says of an image: in an attestation of BuildKit's beside it in the index, or in one that refers to it.
+/// What cannot be fetched says nothing: the image itself can be read without.
+async fn provenance(
+    store: &impl ReadTarget,
+    image: &Manifest,
+    mut attestations: Vec<Descriptor>,
+) -> Option<Provenance> {
+    if attestations.is_empty() {
+        let referrers = store.referrers(&image.descriptor, None).await.unwrap_or_default();
+        let is_attestation = |descriptor: &Descriptor| {
+            let kind = descriptor.artifact_type.as_deref().unwrap_or_default();
+            kind.contains("in-toto") || kind.contains("sigstore.bundle")
+        };
+        attestations = referrers.into_iter().filter(is_attestation).take(MAX_ATTESTATIONS).collect();
+    }
+    for attestation in &attestations {
+        let Ok(manifest) = fetch_manifest(store, attestation).await else { continue };
+        let View::Image(content) = &manifest.view else { continue };
+        for layer in &content.layers {
+            let predicate = layer.annotation("in-toto.io/predicate-type").unwrap_or(PROVENANCE);
+            if !predicate.starts_with(PROVENANCE) {
+                continue;
+            }
+            let Ok(bytes) = fetch_all(store, layer, MAX_STATEMENT).await else { continue };
+            if let Some(provenance) = Provenance::parse(&bytes) {
+                return Some(provenance);
+            }
+        }
+    }
+    None
+}
+
 /// Follows indexes to the images that are meant.
 async fn choose(
     store: &(impl Resolve + ?Sized),
     reference: &str,
     manifest: Manifest,
     platforms: &Platforms,
-) -> Result<Vec<Manifest>> {
-    let mut chosen = vec![manifest];
+) -> Result<Vec<Chosen>> {
+    let mut chosen = vec![Chosen { manifest, attestations: Vec::new() }];
     // An index within an index within an index is nobody's image.
     for _ in 0..4 {
-        if !chosen.iter().any(|manifest| matches!(manifest.view, View::Index(_))) {
+        if !chosen.iter().any(|one| matches!(one.manifest.view, View::Index(_))) {
             break;
         }
         let mut next = Vec::new();
-        for manifest in chosen {
-            let View::Index(index) = &manifest.view else {
-                next.push(manifest);
+        for one in chosen {
+            let View::Index(index) = &one.manifest.view else {
+                next.push(one);
                 continue;
             };
             // Attestations of BuildKit stand among the images.
             let is_image = |member: &&Descriptor| member.annotation("vnd.docker.reference.type").is_none();
             let images: Vec<_> = index.manifests.iter().filter(is_image).collect();
             for member in meant(&images, reference, platforms)? {
-                next.push(fetch_manifest(store, member).await?);
+                let about = |other: &&Descriptor| {
+                    other.annotation("vnd.docker.reference.digest") == Some(member.digest.as_str())
+                };
+                let attestations = index.manifests.iter().filter(about).cloned().collect();
+                next.push(Chosen { manifest: fetch_manifest(store, member).await?, attestations });
             }
         }
         chosen = next;

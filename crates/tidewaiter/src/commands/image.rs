@@ -12,6 +12,7 @@ use tidewaiter_oci::engine::Engine;
 use tidewaiter_oci::remote::Client;
 use tidewaiter_oci::{Descriptor, Platform};
 use tidewaiter_platform::analysis::{Fragments, NoFragments};
+use tidewaiter_platform::base_images;
 use tidewaiter_platform::cache::FragmentCache;
 use tidewaiter_platform::source::{Platforms, ReadImage, Reading, Source};
 
@@ -102,6 +103,7 @@ impl ImageArgs {
             engine: engine.as_ref(),
             fragments: if std::io::stderr().is_terminal() { &told } else { kept },
             platforms: self.platform.clone().map(|platform| platform.0).unwrap_or_default(),
+            known_images: Arc::new(base_images::load(&super::base_images::path())?),
             temporary: &temporary,
         };
         let read = source.read(&reading).await;

@@ -65,7 +65,11 @@ impl Pushes {
         let statements = ["https://slsa.dev/provenance/v0.2", "https://spdx.dev/Document"].map(|predicate| {
             let statement = json!({
                 "_type": "https://in-toto.io/Statement/v0.1", "predicateType": predicate,
-                "subject": [{"name": "pkg:docker/app", "digest": {"sha256": image["digest"]}}], "predicate": {},
+                "subject": [{"name": "pkg:docker/app", "digest": {"sha256": image["digest"]}}],
+                "predicate": {
+                    "materials": [{"uri": "pkg:docker/base.test/os@1", "digest": {"sha256": "ba5e"}}],
+                    "metadata": {"https://mobyproject.org/buildkit@v1#metadata": {"vcs": {"source": "https://git.test/app.git", "revision": "c0de"}}},
+                },
             });
             let mut layer = json!(self.blob("application/vnd.in-toto+json", statement.to_string()));
             layer["annotations"] = json!({"in-toto.io/predicate-type": predicate});
