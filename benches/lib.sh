@@ -177,3 +177,27 @@ debian_layout() {
     umoci insert --image "$work/unfinished.oci:v1" "$work/debian" /
     mv "$work/unfinished.oci" "$work/debian.oci"
 }
+
+# mixed_layout: an image as people have them, some 1.5 GB unpacked (Debian, Node with npm's packages, Python, a JVM with
+# Maven, a large Go program), in $work/mixed.oci, tagged v1, made once; as root. Its base is one layer, the programs
+# are another, and a small one is on top.
+mixed_layout() {
+    [ -d "$work/mixed.oci" ] && return
+    need debootstrap umoci
+    rm -rf "$work/mixed" "$work/unfinished.oci"
+    debootstrap --variant=minbase --include=ca-certificates bookworm "$work/mixed" >"$work/debootstrap.log"
+    umoci init --layout "$work/unfinished.oci"
+    umoci new --image "$work/unfinished.oci:v1"
+    umoci insert --image "$work/unfinished.oci:v1" "$work/mixed" /
+    chroot "$work/mixed" apt-get install -qq -y --no-install-recommends npm nodejs python3-pip python3-django \
+        python3-numpy openjdk-17-jre-headless maven prometheus golang-1.19-go ruby redis-server >"$work/apt.log" 2>&1
+    rm -rf "$work/mixed/var/cache/apt/archives" "$work/mixed/var/lib/apt/lists"
+    for directory in usr var opt etc; do
+        umoci insert --image "$work/unfinished.oci:v1" "$work/mixed/$directory" "/$directory"
+    done
+    mkdir -p "$work/top/app"
+    printf '{"name": "app", "version": "1.0.0"}' >"$work/top/app/package.json"
+    umoci insert --image "$work/unfinished.oci:v1" "$work/top/app" /app
+    umoci gc --layout "$work/unfinished.oci"
+    mv "$work/unfinished.oci" "$work/mixed.oci"
+}

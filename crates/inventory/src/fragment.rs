@@ -17,7 +17,7 @@ use crate::purl;
 
 /// Changes whenever a layer would be read differently: other files are looked at, or more is kept of them.
 /// Fragments of another version are to be dropped and their layers read again.
-pub const FRAGMENT_VERSION: u32 = 7;
+pub const FRAGMENT_VERSION: u32 = 8;
 
 /// What one layer does to the file system and what its package databases and other telling files hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub(crate) enum Content {
     Packages(Vec<Package>),
     /// The paths that a package of this name (`name`, `name:architecture`) owns, as far as they matter.
     Owned { package: String, paths: Vec<String> },
+    /// The licences of the package whose directory it is in.
+    Licenses(Vec<String>),
     /// Its text, for the small files that name the operating system.
     Text(String),
 }
@@ -61,7 +63,7 @@ impl Content {
     pub(crate) fn packages(&self) -> &[Package] {
         match self {
             Self::Packages(packages) => packages,
-            Self::Owned { .. } | Self::Text(_) => &[],
+            Self::Owned { .. } | Self::Licenses(_) | Self::Text(_) => &[],
         }
     }
 }

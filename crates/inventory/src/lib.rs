@@ -13,6 +13,8 @@ mod archive;
 mod base;
 mod error;
 mod fragment;
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 pub mod layer;
 mod limits;

@@ -10,6 +10,32 @@ pub(crate) const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"
 pub(crate) const ALPINE_RELEASE: &str = "etc/alpine-release";
 pub(crate) const DEBIAN_VERSION: &str = "etc/debian_version";
 
+/// What distributions wrote before there was `os-release`, and some containers still have alone.
+const LSB_RELEASE: &str = "etc/lsb-release";
+const RELEASES: [&str; 8] = [
+    "etc/centos-release",
+    "etc/rocky-release",
+    "etc/almalinux-release",
+    "etc/oracle-release",
+    "etc/fedora-release",
+    "etc/redhat-release",
+    "etc/system-release",
+    "usr/lib/system-release",
+];
+
+/// How the one line of those files begins, and the `ID` of that system.
+const NAMES: [(&str, &str); 9] = [
+    ("CentOS", "centos"),
+    ("Rocky", "rocky"),
+    ("AlmaLinux", "almalinux"),
+    ("Oracle", "ol"),
+    ("Fedora", "fedora"),
+    ("Red Hat Enterprise", "rhel"),
+    ("Amazon", "amzn"),
+    ("Scientific", "scientific"),
+    ("VMware Photon", "photon"),
+];
+
 /// Text beyond this is not kept; real files have a few hundred bytes.
 const MAX_TEXT: usize = 64 << 10;
 
@@ -17,7 +43,9 @@ const MAX_TEXT: usize = 64 << 10;
 /// only links to it and the link may lead anywhere.
 pub(crate) fn claims(path: &str) -> bool {
     let (_, name) = path::split(path);
-    name == "os-release" || path == ALPINE_RELEASE || path == DEBIAN_VERSION
+    name == "os-release"
+        || [ALPINE_RELEASE, DEBIAN_VERSION, LSB_RELEASE].contains(&path)
+        || RELEASES.contains(&path)
 }
 
 pub(crate) fn keep(bytes: &[u8]) -> Content {
@@ -28,6 +56,11 @@ pub(crate) fn keep(bytes: &[u8]) -> Content {
 /// The system that these texts name; `read` returns the text of a path, following links.
 pub(crate) fn identify<'a>(read: impl Fn(&str) -> Option<&'a str>) -> Option<Distro> {
     let mut distro = OS_RELEASE.iter().find_map(|path| parse(read(path)?));
+    let distro_before = || {
+        let by_line = || RELEASES.iter().find_map(|path| release_line(read(path)?));
+        read(LSB_RELEASE).and_then(lsb_release).or_else(by_line)
+    };
+    distro = distro.or_else(distro_before);
     let first_line =
         |path| read(path).and_then(|text| text.lines().next()).map(str::trim).filter(|line| !line.is_empty());
     if let Some(version) = first_line(ALPINE_RELEASE) {
@@ -44,6 +77,39 @@ pub(crate) fn identify<'a>(read: impl Fn(&str) -> Option<&'a str>) -> Option<Dis
         }
     }
     distro
+}
+
+/// `DISTRIB_ID=Ubuntu`, `DISTRIB_RELEASE=14.04`, `DISTRIB_CODENAME=trusty`, `DISTRIB_DESCRIPTION="…"`.
+fn lsb_release(text: &str) -> Option<Distro> {
+    let value = |key: &str| {
+        let mut lines = text.lines().filter_map(|line| line.trim().split_once('='));
+        lines
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| unquote(value))
+            .filter(|value| !value.is_empty())
+    };
+    Some(Distro {
+        id: value("DISTRIB_ID")?.to_lowercase(),
+        version_id: value("DISTRIB_RELEASE"),
+        codename: value("DISTRIB_CODENAME"),
+        pretty_name: value("DISTRIB_DESCRIPTION"),
+        ..Distro::default()
+    })
+}
+
+/// `CentOS Linux release 7.9.2009 (Core)`.
+fn release_line(text: &str) -> Option<Distro> {
+    let line = text.lines().next()?.trim();
+    let (_, id) = NAMES.iter().find(|(name, _)| line.starts_with(name))?;
+    let version = line.split_once(" release ").map(|(_, rest)| rest).and_then(|rest| rest.split(' ').next());
+    // `os-release` of these systems has two parts at most.
+    let version = version.map(|version| version.split('.').take(2).collect::<Vec<_>>().join("."));
+    Some(Distro {
+        id: (*id).to_owned(),
+        version_id: version.filter(|version| version.starts_with(|first: char| first.is_ascii_digit())),
+        pretty_name: Some(line.to_owned()),
+        ..Distro::default()
+    })
 }
 
 /// `12.5`, or `trixie/sid` before a release.
@@ -135,6 +201,25 @@ mod tests {
         );
         check(&[("etc/os-release", "ID=wolfi\n"), ("etc/alpine-release", "3.19\n")], Some("wolfi - -"));
         check(&[("etc/alpine-release", "\n")], None);
+    }
+
+    #[test]
+    fn systems_from_before_os_release() {
+        check(&[("etc/redhat-release", "CentOS release 6.10 (Final)\n")], Some("centos 6.10 -"));
+        check(&[("etc/system-release", "Amazon Linux AMI release 2018.03\n")], Some("amzn 2018.03 -"));
+        check(
+            &[("etc/redhat-release", "Red Hat Enterprise Linux release 8.4 (Ootpa)\n")],
+            Some("rhel 8.4 -"),
+        );
+        check(
+            &[("etc/lsb-release", "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=12.04\nDISTRIB_CODENAME=precise\n")],
+            Some("ubuntu 12.04 precise"),
+        );
+        check(
+            &[("etc/os-release", "ID=rocky\nVERSION_ID=9.3\n"), ("etc/redhat-release", "CentOS release 6\n")],
+            Some("rocky 9.3 -"),
+        );
+        check(&[("etc/system-release", "Something else\n")], None);
     }
 
     #[test]

@@ -5,9 +5,12 @@
 //! [`Content`]. Adding an ecosystem means adding a file here and a line to [`ROOMS`].
 
 mod apk;
+mod chisel;
 mod composer;
+pub(crate) mod copyright;
 mod dotnet;
 mod dpkg;
+mod embedded;
 mod executable;
 mod gem;
 mod java;
@@ -90,6 +93,8 @@ impl Room {
 /// Every room. The first that claims a path reads it.
 pub(crate) const ROOMS: &[&Room] = &[
     &dpkg::ROOM,
+    &copyright::ROOM,
+    &chisel::ROOM,
     &apk::ROOM,
     &rpm::ROOM,
     &npm::ROOM,
@@ -99,6 +104,7 @@ pub(crate) const ROOMS: &[&Room] = &[
     &dotnet::ROOM,
     &java::ROOM,
     &lock::ROOM,
+    &embedded::ROOM,
     &executable::ROOM,
 ];
 

@@ -7,7 +7,7 @@ use super::relations;
 use super::roots;
 use crate::fragment::{Content, Fragment, Package};
 use crate::model::{Component, ComponentKind, Distro, Evidence, NestedRoot};
-use crate::packages::{self, ROOMS, Room};
+use crate::packages::{self, ROOMS, Room, copyright};
 use crate::path;
 
 /// A kept file and the room it belongs to.
@@ -144,6 +144,7 @@ pub(super) fn components(
         });
     }
     relations::relate(finds, &indices, &mut components);
+    license(overlay, finds, &mut components);
     for component in &mut components {
         component.evidence.sort();
         component.evidence.dedup();
@@ -151,6 +152,28 @@ pub(super) fn components(
     }
     components.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
     components
+}
+
+/// Gives the packages of dpkg the licences that their `copyright` file names; the directory it is in may be a link.
+fn license(overlay: &Overlay<'_>, finds: &Finds<'_, '_>, components: &mut [Component]) {
+    let named = finds.0.iter().filter_map(|find| match find.content {
+        Content::Licenses(licenses) => Some((find.path, licenses)),
+        _ => None,
+    });
+    let named: HashMap<&str, &Vec<String>> = named.collect();
+    if named.is_empty() {
+        return;
+    }
+    for component in components.iter_mut().filter(|component| component.kind == ComponentKind::Deb) {
+        let root = component.root.as_deref().unwrap_or_default();
+        let file = format!("{}/{}/{}", copyright::DIRECTORY, component.name, copyright::NAME);
+        let place = overlay.resolve(&path::join(root, &file));
+        if let Some(licenses) = place.and_then(|place| named.get(place.as_str()).copied())
+            && component.licenses.is_empty()
+        {
+            component.licenses.clone_from(licenses);
+        }
+    }
 }
 
 impl Component {

@@ -38,6 +38,6 @@ pub(super) fn describe<'p>(overlay: &Overlay<'_>, roots: impl Iterator<Item = &'
 pub(super) fn identify(overlay: &Overlay<'_>, root: &str) -> Option<Distro> {
     os_release::identify(|file| match &overlay.get(&path::join(root, file))?.kept.content {
         Content::Text(text) => Some(text.as_str()),
-        Content::Packages(_) | Content::Owned { .. } => None,
+        Content::Packages(_) | Content::Owned { .. } | Content::Licenses(_) => None,
     })
 }
