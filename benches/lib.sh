@@ -189,8 +189,12 @@ mixed_layout() {
     umoci init --layout "$work/unfinished.oci"
     umoci new --image "$work/unfinished.oci:v1"
     umoci insert --image "$work/unfinished.oci:v1" "$work/mixed" /
+    # Java's packages want it while they are set up.
+    mount --bind /proc "$work/mixed/proc"
     chroot "$work/mixed" apt-get install -qq -y --no-install-recommends npm nodejs python3-pip python3-django \
-        python3-numpy openjdk-17-jre-headless maven prometheus golang-1.19-go ruby redis-server >"$work/apt.log" 2>&1
+        python3-numpy openjdk-17-jre-headless maven prometheus golang-1.19-go ruby redis-server >"$work/apt.log" 2>&1 || failed=1
+    umount "$work/mixed/proc"
+    [ -z "${failed:-}" ] || die "the packages cannot be installed: $(tail -1 "$work/apt.log")"
     rm -rf "$work/mixed/var/cache/apt/archives" "$work/mixed/var/lib/apt/lists"
     for directory in usr var opt etc; do
         umoci insert --image "$work/unfinished.oci:v1" "$work/mixed/$directory" "/$directory"

@@ -12,6 +12,8 @@ pub mod scout;
 pub mod spdx;
 mod syft;
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
@@ -65,6 +67,62 @@ fn uuid(bytes: &[u8]) -> String {
     let hex = format!("{number:032x}");
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     format!("urn:uuid:{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+/// The forms that an inventory is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The JSON of Docker Scout.
+    Json,
+    /// A line a package.
+    List,
+    /// SPDX 2.3 as JSON.
+    Spdx,
+    /// CycloneDX 1.6 as JSON.
+    Cyclonedx,
+}
+
+/// The text names no format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there are the formats json, list, spdx and cyclonedx")]
+pub struct UnknownFormat;
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        match text {
+            "json" => Ok(Self::Json),
+            "list" => Ok(Self::List),
+            "spdx" => Ok(Self::Spdx),
+            "cyclonedx" => Ok(Self::Cyclonedx),
+            _ => Err(UnknownFormat),
+        }
+    }
+}
+
+impl Format {
+    /// Writes the document.
+    #[must_use]
+    pub fn write(self, inventory: &Inventory, subject: &Subject) -> Vec<u8> {
+        match self {
+            Self::Json => scout::write(inventory, subject),
+            Self::List => list::write(inventory).into(),
+            Self::Spdx => spdx::write(inventory, subject),
+            Self::Cyclonedx => cyclonedx::write(inventory, subject),
+        }
+    }
+
+    /// Its media type.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::List => "text/plain; charset=utf-8",
+            Self::Spdx => "application/spdx+json",
+            Self::Cyclonedx => "application/vnd.cyclonedx+json",
+        }
+    }
 }
 
 /// A document that was read.

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tidewaiter_advisory::{Severity, match_inventory};
 use tidewaiter_db::{Row, Statement, args};
+use tidewaiter_inventory::sbom::{self, Format};
 use tidewaiter_inventory::{Evidence, Inventory, Problem};
 use tidewaiter_oci::Digest;
 
 use crate::Platform;
-use crate::clock::Micros;
+use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use crate::pipeline::{Subject, Verdict};
 use crate::report::{self, ReportedFinding};
@@ -227,6 +228,24 @@ impl Platform {
             inventory.as_ref().map(|inventory| self.database_problems(inventory)).unwrap_or_default(),
         );
         Ok(ImageDetail { summary, inventory, findings, problems })
+    }
+
+    /// What is inside an image, as a document. [`Error::UnknownImage`] also while it was not read yet.
+    pub async fn document(&self, digest: &Digest, format: Format) -> Result<Vec<u8>> {
+        let unknown = || Error::UnknownImage { digest: digest.to_string() };
+        self.db.fetch_optional(sql::ONE, args![digest.as_str()]).await?.ok_or_else(unknown)?;
+        let inventory = self.objects.get::<Inventory>(&inventory_key(digest)).await?.ok_or_else(unknown)?;
+        let names = self.names().await?.remove(digest.as_str()).unwrap_or_default();
+        let subject = sbom::Subject {
+            name: names.first().cloned().unwrap_or_else(|| digest.to_string()),
+            digest: Some(digest.to_string()),
+            tags: names,
+            timestamp: Some(clock::rfc3339(self.clock.now())),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..sbom::Subject::default()
+        };
+        let written = tokio::task::spawn_blocking(move || format.write(&inventory, &subject)).await;
+        written.map_err(|source| Error::Task { what: "writing a document", source })
     }
 
     /// What the database cannot say of an inventory as a whole: an operating system it does not know.

@@ -243,6 +243,18 @@ async fn what_buildkit_and_cosign_push_is_one_image_with_what_speaks_of_it() {
     assert!(table.contains("an index in which no image is found"), "{table}");
     assert!(one.contains("Attestations and signatures") && one.contains("SBOM, provenance"), "{one}");
 
+    // The platform writes the same documents, for programs and from the page.
+    assert!(one.contains("/sbom?format=spdx"), "{one}");
+    let digest = images[0]["digest"].as_str().expect("a digest");
+    let platform = up.api(&format!("/api/v1/images/{digest}/sbom?format=cyclonedx")).await;
+    let ours = format!("registry://{}/team/app@{digest}", up.registry);
+    let ours: Value =
+        serde_json::from_str(&succeed(data.path(), &["sbom", &ours, "--format", "cyclonedx"])).expect("JSON");
+    assert_eq!(platform["components"], ours["components"]);
+    assert!(platform["components"].as_array().is_some_and(|components| components.len() > 10), "{platform}");
+    let odd = http().get(up.url(&format!("/api/v1/images/{digest}/sbom?format=x"))).bearer_auth(up.token());
+    assert_eq!(odd.send().await.expect("it answers").status(), 400);
+
     // What the build says of the source and the base is part of what the command line writes, of each platform.
     let image = format!("registry://{}/team/app:1.0", up.registry);
     let written = data.path().join("{platform}.json").display().to_string();

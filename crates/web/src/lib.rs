@@ -44,11 +44,13 @@ pub fn router(platform: Shared) -> Router {
     let api = Router::new()
         .route("/images", get(api::images::list))
         .route("/images/{digest}/findings", get(api::images::findings))
+        .route("/images/{digest}/sbom", get(api::images::sbom))
         .fallback(error::no_such_endpoint)
         .layer(middleware::from_fn_with_state(platform.clone(), session::require_api));
     let pages = Router::new()
         .route("/", get(pages::images))
         .route("/images/{digest}", get(pages::image))
+        .route("/images/{digest}/sbom", get(api::images::sbom))
         .layer(middleware::from_fn_with_state(platform.clone(), session::require_page));
     Router::new()
         .nest("/api/v1", api)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
+use tidewaiter_inventory::sbom::Format;
 use tidewaiter_inventory::{Inventory, sbom};
 use tidewaiter_platform::source::ReadImage;
 
@@ -41,14 +42,6 @@ struct Target {
     file: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Json,
-    List,
-    Spdx,
-    Cyclonedx,
-}
-
 impl FromStr for Target {
     type Err = String;
 
@@ -58,13 +51,7 @@ impl FromStr for Target {
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text, None),
         };
-        let format = match name {
-            "json" => Format::Json,
-            "list" => Format::List,
-            "spdx" => Format::Spdx,
-            "cyclonedx" => Format::Cyclonedx,
-            _ => return Err("there are json, list, spdx and cyclonedx".to_owned()),
-        };
+        let format = name.parse().map_err(|error: sbom::UnknownFormat| error.to_string())?;
         Ok(Self { format, file })
     }
 }
@@ -141,18 +128,13 @@ impl Args {
             ..image.subject(&read.name_of(image))
         };
         let inventory = &image.inventory;
-        match format {
-            Format::Json => sbom::scout::write(inventory, &subject),
-            Format::Spdx => sbom::spdx::write(inventory, &subject),
-            Format::Cyclonedx => sbom::cyclonedx::write(inventory, &subject),
-            Format::List if self.only_package_type.is_empty() => sbom::list::write(inventory).into(),
-            Format::List => {
-                let mut some = Inventory { components: inventory.components.clone(), ..Inventory::default() };
-                let is_wanted = |kind: &str| self.only_package_type.iter().any(|wanted| wanted == kind);
-                some.components.retain(|component| is_wanted(component.kind.purl_type()));
-                sbom::list::write(&some).into()
-            }
+        if format != Format::List || self.only_package_type.is_empty() {
+            return format.write(inventory, &subject);
         }
+        let mut some = Inventory { components: inventory.components.clone(), ..Inventory::default() };
+        let is_wanted = |kind: &str| self.only_package_type.iter().any(|wanted| wanted == kind);
+        some.components.retain(|component| is_wanted(component.kind.purl_type()));
+        format.write(&some, &subject)
     }
 }
 

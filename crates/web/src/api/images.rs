@@ -1,13 +1,16 @@
 //! `/api/v1/images`: which images there are, and what is wrong with one.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use serde::Serialize;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
 use tidewaiter_platform::Problem;
 use tidewaiter_platform::Severity;
 use tidewaiter_platform::clock::rfc3339;
 use tidewaiter_platform::images::{ArtifactSummary, ImageSummary, State as ImageState};
 use tidewaiter_platform::report::{Report, ReportedImage};
+use tidewaiter_platform::{Digest, DocumentFormat, UnknownFormat};
 
 use crate::Shared;
 use crate::error::ApiError;
@@ -140,6 +143,31 @@ pub(crate) async fn list(State(platform): State<Shared>) -> Result<Json<Images>,
         artifacts: listing.artifacts.into_iter().map(Artifact::from).collect(),
         empty_indexes: empty.collect(),
     }))
+}
+
+/// What a request for a document says.
+#[derive(Deserialize)]
+pub(crate) struct DocumentQuery {
+    format: Option<String>,
+}
+
+/// What is inside one image: `GET /api/v1/images/{digest}/sbom?format=…`, and the same below the pages.
+pub(crate) async fn sbom(
+    State(platform): State<Shared>,
+    Path(digest): Path<String>,
+    Query(query): Query<DocumentQuery>,
+) -> Result<Response, ApiError> {
+    let digest: Digest = digest
+        .parse()
+        .map_err(|error: tidewaiter_platform::InvalidDigest| ApiError::bad_request(error.to_string()))?;
+    let name = query.format.as_deref().unwrap_or("json");
+    let format: DocumentFormat =
+        name.parse().map_err(|error: UnknownFormat| ApiError::bad_request(error.to_string()))?;
+    let document = platform.document(&digest, format).await?;
+    let file = format!("attachment; filename=\"{}.{name}.json\"", digest.short());
+    let headers =
+        [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, file)];
+    Ok((headers, document).into_response())
 }
 
 /// The findings of one image, the worst first.
