@@ -47,6 +47,8 @@ pub(crate) struct Room {
     pub(crate) parse: fn(path: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content>,
     /// Reads a file piece by piece that is too large to be held.
     pub(crate) stream: Option<OpenSink>,
+    /// The largest file that is held all the same, in bytes, where that is less than the limit for all.
+    pub(crate) held: u64,
 }
 
 /// Where the files of a room mean something.
@@ -87,6 +89,7 @@ impl Room {
         may_be_linked: |_, _| false,
         parse: |_, _, _| None,
         stream: None,
+        held: u64::MAX,
     };
 }
 

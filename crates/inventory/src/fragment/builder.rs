@@ -64,7 +64,7 @@ impl<'l> Builder<'l> {
             Reader::System => None,
         };
         let is_free = room.is_some_and(Room::leaves_little);
-        if size > limits.file_bytes {
+        if size > limits.file_bytes.min(room.map_or(u64::MAX, |room| room.held)) {
             if let Some(stream) = room.and_then(|room| room.stream) {
                 return Some(Interest::Stream(reader, stream(path, size)));
             }

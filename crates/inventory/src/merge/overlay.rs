@@ -8,7 +8,9 @@
 //! there, wherever it stands in its own layer (image specification, "Whiteouts").
 
 use std::cell::Cell;
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::ops::Bound;
 
 use crate::fragment::{Entry, Fragment, Kept};
@@ -41,6 +43,10 @@ struct Link<'f> {
 pub(super) struct Overlay<'f> {
     files: BTreeMap<String, File<'f>>,
     links: BTreeMap<String, Link<'f>>,
+    /// Hashes of all places where a file or a link ever was, and of the directories above them. Most entries of an image
+    /// are none and hide none, and one look here tells.
+    taken: HashSet<u64>,
+    hasher: RandomState,
     /// The last directory that was resolved, and to what: archives name one directory many times in a row.
     last_directory: (String, String),
     /// What was hidden in the current layer already. Once is enough, and a layer may say it a million times.
@@ -77,8 +83,7 @@ impl<'f> Overlay<'f> {
                 }
                 Entry::Symlink(target) => {
                     self.remove(&place);
-                    self.links.insert(place, Link { target, layer });
-                    self.forget_directory();
+                    self.link(place, Link { target, layer });
                 }
                 Entry::HardLink(target) => {
                     if !self.hard_link(&place, target, layer) && packages::is_interesting(&place) {
@@ -130,7 +135,9 @@ impl<'f> Overlay<'f> {
                 place.push('/');
             }
             place.push_str(part);
-            if let Some(link) = self.links.get(&place) {
+            if self.is_taken(&place)
+                && let Some(link) = self.links.get(&place)
+            {
                 links += 1;
                 if links > MAX_LINKS || place.len() + parts.len() > 2 * path::MAX_PATH {
                     return None;
@@ -169,7 +176,7 @@ impl<'f> Overlay<'f> {
         }
         let place = self.resolve(path)?;
         for (end, _) in place.match_indices('/').chain([(place.len(), "")]) {
-            if self.files.contains_key(&place[..end]) {
+            if self.is_taken(&place[..end]) && self.files.contains_key(&place[..end]) {
                 self.remove_exactly(&place[..end]);
             }
         }
@@ -185,7 +192,30 @@ impl<'f> Overlay<'f> {
         self.database_changed |= is_database(&place);
         // The directory that was resolved last may go through this file.
         self.forget_directory();
+        self.take(&place);
         self.files.insert(place, file);
+    }
+
+    fn link(&mut self, place: String, link: Link<'f>) {
+        self.forget_directory();
+        self.take(&place);
+        self.links.insert(place, link);
+    }
+
+    /// Notes that something is at `place` from now on.
+    fn take(&mut self, place: &str) {
+        let ends = place.match_indices('/').map(|(end, _)| end).chain([place.len()]);
+        for end in ends.collect::<Vec<_>>().into_iter().rev() {
+            // What is above a place that is known is known.
+            if !self.taken.insert(self.hasher.hash_one(&place[..end])) {
+                break;
+            }
+        }
+    }
+
+    /// Whether something may be at `place` or below it.
+    fn is_taken(&self, place: &str) -> bool {
+        place.is_empty() || self.taken.contains(&self.hasher.hash_one(place))
     }
 
     /// Gives the content at `target` a second name; false when it is not a kept file.
@@ -201,8 +231,7 @@ impl<'f> Overlay<'f> {
         let link = self.links.get(&target).copied();
         self.remove(place);
         if let Some(link) = link {
-            self.links.insert(place.to_owned(), Link { layer, ..link });
-            self.forget_directory();
+            self.link(place.to_owned(), Link { layer, ..link });
             return true;
         }
         let Some(file) = file else { return false };
@@ -215,6 +244,9 @@ impl<'f> Overlay<'f> {
 
     /// Removes a file or link, and leaves what is below a directory.
     fn remove_exactly(&mut self, place: &str) {
+        if !self.is_taken(place) {
+            return;
+        }
         if self.links.remove(place).is_some() {
             self.forget_directory();
         }
@@ -225,6 +257,9 @@ impl<'f> Overlay<'f> {
 
     /// Removes whatever is at `place`, with everything below it.
     fn remove(&mut self, place: &str) {
+        if !self.is_taken(place) {
+            return;
+        }
         self.remove_exactly(place);
         self.remove_below(place, u32::MAX);
     }

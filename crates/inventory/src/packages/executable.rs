@@ -19,8 +19,13 @@ pub(crate) const ROOM: Room = Room {
     recognises: Some(recognises),
     parse,
     stream: Some(stream::open),
+    held: HELD,
     ..Room::EMPTY
 };
+
+/// Larger programs are rare and mostly Go's, of which the mark of the build information is enough; and one is held for
+/// each layer that is read at a time.
+const HELD: u64 = 12 << 20;
 
 /// ELF, PE (behind its DOS stub) and Mach-O in either order of bytes.
 fn recognises(head: &[u8]) -> bool {

@@ -14,7 +14,7 @@ const PIECE: usize = 1 << 20;
 /// The longest build information of Go that is read.
 const GO_LARGEST: usize = 4 << 20;
 /// So much of the end is kept.
-const END: usize = 8 << 20;
+const END: usize = 4 << 20;
 /// Where the linker aligns the build information of Go.
 const GO_ALIGNMENT: u64 = 16;
 /// Size of the header of an ELF file for 64 bits.
