@@ -17,7 +17,7 @@ use crate::purl;
 
 /// Changes whenever a layer would be read differently: other files are looked at, or more is kept of them.
 /// Fragments of another version are to be dropped and their layers read again.
-pub const FRAGMENT_VERSION: u32 = 8;
+pub const FRAGMENT_VERSION: u32 = 9;
 
 /// What one layer does to the file system and what its package databases and other telling files hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,9 @@
 //! Python distributions as installed: `*.dist-info/METADATA` (PEP 376, core metadata) and the older
-//! `*.egg-info`, which is a directory with `PKG-INFO` in it or that file itself.
+//! `*.egg-info`, which is a directory with `PKG-INFO` in it or that file itself; and eggs, which are a directory or an
+//! archive with `EGG-INFO/PKG-INFO` in it.
 
 use super::{Room, lines, text};
+use crate::archive::{Budget, Reason, Visitor, visit};
 use crate::fragment::{Content, Package};
 use crate::model::{ComponentKind, EvidenceKind};
 use crate::path;
@@ -16,11 +18,54 @@ fn claims(directory: &str, name: &str) -> bool {
     match name {
         "METADATA" => directory.ends_with(".dist-info"),
         "PKG-INFO" => directory.ends_with(".egg-info") || path::ends_with(directory, "EGG-INFO"),
-        _ => name.ends_with(".egg-info"),
+        _ => name.ends_with(".egg-info") || name.ends_with(EGG),
     }
 }
 
+/// How the name of an egg ends.
+const EGG: &str = ".egg";
+
+/// Where the metadata is in one.
+const EGG_METADATA: &str = "EGG-INFO/PKG-INFO";
+
 fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
+    if !file.ends_with(EGG) {
+        return metadata(file, bytes, problems);
+    }
+    let mut egg = Egg { metadata: None, problems };
+    let whole = visit(bytes, &mut egg, &mut Budget::default());
+    let found = egg.metadata;
+    if let Err(reason) = whole {
+        problems.file(file, format!("the egg cannot be read: {reason}; the distribution may be missing"));
+    }
+    let Content::Packages(mut packages) = metadata(file, &found?, problems)? else { return None };
+    for package in &mut packages {
+        package.member = Some(EGG_METADATA.to_owned());
+    }
+    Some(Content::Packages(packages))
+}
+
+/// An egg while it is read.
+struct Egg<'p> {
+    metadata: Option<Vec<u8>>,
+    problems: &'p mut Problems,
+}
+
+impl Visitor for Egg<'_> {
+    fn wants(&self, name: &str) -> bool {
+        name == EGG_METADATA
+    }
+
+    fn member(&mut self, _name: &str, bytes: &[u8], _budget: &mut Budget) {
+        self.metadata.get_or_insert_with(|| bytes.to_vec());
+    }
+
+    fn unread(&mut self, name: &str, reason: Reason) {
+        self.problems.general(format!("{name} of an egg is not read: {reason}"));
+    }
+}
+
+fn metadata(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
     let (mut name, mut version) = (String::new(), String::new());
     let (mut expression, mut license, mut classified) = (None, None, Vec::new());
     for (_, line) in lines(bytes) {
@@ -77,7 +122,9 @@ pub(in crate::packages) fn normalise(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::claims;
+    use super::{EGG_METADATA, claims};
+    use crate::archive::tests::{Way, zip};
+    use crate::packages::inspect;
     use crate::packages::tests::check;
 
     const METADATA: &str = "usr/lib/python3/dist-packages/a-1.dist-info/METADATA";
@@ -104,6 +151,18 @@ mod tests {
         licence("License: UNKNOWN\nClassifier: License :: OSI Approved :: MIT License\n", " MIT License");
         licence("Classifier: License :: OSI Approved\nClassifier: Topic :: x\n", "");
         licence(&format!("License: {}\n", "text ".repeat(100)), "");
+    }
+
+    #[test]
+    fn eggs_that_are_archives() {
+        let metadata: &[u8] = b"Metadata-Version: 1.0\nName: Six\nVersion: 1.16.0\nLicense: MIT\n";
+        let egg = zip(&[("six.py", b"x", Way::Deflated), (EGG_METADATA, metadata, Way::Deflated)]);
+        let path = "usr/lib/python2.7/site-packages/six-1.16.0-py2.7.egg";
+        let (components, problems) = inspect(path, &egg, None);
+        assert_eq!((components[0].purl.as_str(), problems.len()), ("pkg:pypi/six@1.16.0", 0));
+        let (components, problems) = inspect(path, b"not a zip", None);
+        assert_eq!(components, []);
+        assert!(problems[0].reason.starts_with("the egg cannot be read"), "{problems:?}");
     }
 
     #[test]
