@@ -43,7 +43,7 @@ pub enum Error {
     /// The inputs held nothing that can be matched.
     #[error(
         "the inputs hold no advisory for an ecosystem that Tidewaiter matches \
-         (Debian, Alpine, npm, PyPI); no database was written"
+         (Debian, Alpine, npm, PyPI, Go, crates.io, RubyGems); no database was written"
     )]
     NothingToStore,
     /// The inputs hold more than a database of this format can address.

@@ -1,7 +1,7 @@
 //! Holding what is installed against what is known.
 //!
 //! Every component is looked up in exactly one ecosystem: packages of a distribution by their source package
-//! in the records of the release, npm and Python packages by name. Each record is judged by itself, range by
+//! in the records of the release, packages of npm, Python, Go, Rust and Ruby by name. Each record is judged by itself, range by
 //! range; only then are records that say the same of the component merged into one finding.
 
 mod explain;
@@ -29,7 +29,7 @@ use crate::versions::Scheme;
 
 /// Part of every lookup fingerprint. It changes when the same records would give other findings, so that
 /// what an older version of Tidewaiter judged is judged again.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 
 /// The records that all components of a kind are judged by.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,13 @@ struct Target<'a> {
     version: &'a str,
     /// Package and version are those of the source package.
     is_source: bool,
+}
+
+impl Target<'_> {
+    /// The linker of Go knew no version of what it built: older than everything would be as wrong as newer.
+    fn has_no_version(&self) -> bool {
+        self.version == "(devel)"
+    }
 }
 
 /// Why a component cannot be looked up.
@@ -148,15 +155,15 @@ impl Database {
 fn scope<'a>(database: &'a Database, distro: Option<&Distro>, kind: ComponentKind) -> Result<Scope<'a>, Gap> {
     let (ecosystem, scheme) = match kind {
         ComponentKind::Npm => (Cow::Borrowed("npm"), Scheme::SemVer),
+        ComponentKind::Golang => (Cow::Borrowed("Go"), Scheme::SemVer),
+        ComponentKind::Cargo => (Cow::Borrowed("crates.io"), Scheme::SemVer),
+        ComponentKind::Gem => (Cow::Borrowed("RubyGems"), Scheme::Gem),
         ComponentKind::Pypi => (Cow::Borrowed("PyPI"), Scheme::Pep440),
         ComponentKind::Deb => (release(database, distro, "Debian")?, Scheme::Dpkg),
         ComponentKind::Apk => (release(database, distro, "Alpine")?, Scheme::Apk),
         ComponentKind::Rpm
-        | ComponentKind::Golang
-        | ComponentKind::Cargo
         | ComponentKind::Maven
         | ComponentKind::Nuget
-        | ComponentKind::Gem
         | ComponentKind::Composer
         | ComponentKind::Generic
         | ComponentKind::Other => return Err(Gap::NoOrder),
@@ -214,6 +221,9 @@ struct Hit<'a> {
 
 fn findings(database: &Database, target: &Target<'_>, component: &Component) -> Vec<Finding> {
     let Some(key) = database.key(&target.scope.row, &target.package) else { return Vec::new() };
+    if target.has_no_version() {
+        return Vec::new();
+    }
     let installed = target.scope.scheme.prepare(target.version);
     let mut hits: Vec<Hit<'_>> = Vec::new();
     for entry in database.entries(&key) {
@@ -368,13 +378,18 @@ fn bad_version(database: &Database, target: &Target<'_>, component: &Component) 
     {
         return None;
     }
-    let reason = format!(
-        "{:?} is not a version in the {} order, so {} {} was judged as older than every real version.",
-        target.version,
-        target.scope.scheme.name(),
-        target.scope.ecosystem,
-        component.name,
-    );
+    let (version, ecosystem, name) = (target.version, target.scope.ecosystem, &component.name);
+    let reason = if target.has_no_version() {
+        format!(
+            "{ecosystem} {name} was built from a working copy and says no version, so it could not be judged; what it is \
+             built of was."
+        )
+    } else {
+        let order = target.scope.scheme.name();
+        format!(
+            "{version:?} is not a version in the {order} order, so {ecosystem} {name} was judged as older than every real version."
+        )
+    };
     let evidence = component.evidence.first();
     Some(Problem {
         layer: evidence.map(|evidence| evidence.diff_id.clone()),

@@ -31,7 +31,7 @@ pub(crate) fn is_malware(id: &str) -> bool {
 pub(crate) fn package_name(scheme: Scheme, name: &str) -> Cow<'_, str> {
     match scheme {
         Scheme::Pep440 => Cow::Owned(python_name(name)),
-        Scheme::Dpkg | Scheme::Apk | Scheme::SemVer => Cow::Borrowed(name),
+        Scheme::Dpkg | Scheme::Apk | Scheme::SemVer | Scheme::Gem => Cow::Borrowed(name),
     }
 }
 

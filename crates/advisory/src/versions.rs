@@ -7,6 +7,7 @@
 
 mod apk;
 mod dpkg;
+mod gem;
 mod pep440;
 mod semver;
 
@@ -19,10 +20,12 @@ pub enum Scheme {
     Dpkg,
     /// Alpine's order, as apk-tools 3 has it.
     Apk,
-    /// SemVer 2.0 precedence, read leniently: npm, and every OSV `SEMVER` range.
+    /// SemVer 2.0 precedence, read leniently: npm, Go, Rust, and every OSV `SEMVER` range.
     SemVer,
     /// Python's order, PEP 440.
     Pep440,
+    /// RubyGems' order.
+    Gem,
 }
 
 impl Scheme {
@@ -32,7 +35,8 @@ impl Scheme {
         match ecosystem.split(':').next().unwrap_or_default() {
             "Debian" => Some(Self::Dpkg),
             "Alpine" => Some(Self::Apk),
-            "npm" => Some(Self::SemVer),
+            "npm" | "Go" | "crates.io" => Some(Self::SemVer),
+            "RubyGems" => Some(Self::Gem),
             "PyPI" => Some(Self::Pep440),
             _ => None,
         }
@@ -52,6 +56,7 @@ impl Scheme {
             Self::Apk => Inner::Apk(apk::Version::new(version)),
             Self::SemVer => Inner::SemVer(semver::Version::new(version)),
             Self::Pep440 => Inner::Pep440(pep440::Version::new(version)),
+            Self::Gem => Inner::Gem(gem::Version::new(version)),
         })
     }
 
@@ -63,6 +68,7 @@ impl Scheme {
             Self::Apk => apk::Version::new(version).is_valid(),
             Self::SemVer => semver::Version::new(version).is_valid(),
             Self::Pep440 => pep440::Version::new(version).is_valid(),
+            Self::Gem => gem::Version::new(version).is_valid(),
         }
     }
 
@@ -72,8 +78,9 @@ impl Scheme {
         match self {
             Self::Dpkg => "Debian",
             Self::Apk => "Alpine",
-            Self::SemVer => "npm",
+            Self::SemVer => "SemVer",
             Self::Pep440 => "Python",
+            Self::Gem => "RubyGems",
         }
     }
 }
@@ -88,6 +95,7 @@ enum Inner<'a> {
     Apk(apk::Version<'a>),
     SemVer(semver::Version<'a>),
     Pep440(pep440::Version<'a>),
+    Gem(gem::Version<'a>),
 }
 
 /// Orders two runs of ASCII digits by value, whatever their length: no number is too big for a version.

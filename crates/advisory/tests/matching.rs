@@ -7,7 +7,7 @@ use support::{component, database_of, distro, fixture_database, image};
 use tidewaiter_advisory::{
     Database, Finding, FixState, Severity, SeveritySource, match_component, match_inventory,
 };
-use tidewaiter_inventory::ComponentKind::{Apk, Deb, Npm, Pypi};
+use tidewaiter_inventory::ComponentKind::{Apk, Deb, Golang, Npm, Pypi};
 use tidewaiter_inventory::{Component, Distro};
 
 /// One line per finding: what a person would look at first.
@@ -300,7 +300,17 @@ fn what_cannot_be_judged_is_said() {
     insta::assert_snapshot!(problems(&database, distro("debian", ""), glibc()).join("\n"), @"debian is a rolling release that nobody publishes advisories for; its packages were judged by those of Debian:13, the newest release the advisory database covers. What is fixed only in newer packages may be missing or too much.");
     insta::assert_snapshot!(problems(&database, distro("alpine", "3.19.1"), glibc()).join("\n"), @"1 Debian package could not be judged: alpine 3.19.1 has another package manager.");
     insta::assert_snapshot!(problems(&database, distro("alpine", "edge"), component(Apk, "libtasn1", "4.19.0-r0")).join("\n"), @"alpine edge is a rolling release that nobody publishes advisories for; its packages were judged by those of Alpine:v3.21, the newest release the advisory database covers. What is fixed only in newer packages may be missing or too much.");
-    insta::assert_snapshot!(problems(&database, None, component(Npm, "lodash", "latest")).join("\n"), @r#""latest" is not a version in the npm order, so npm lodash was judged as older than every real version."#);
+    insta::assert_snapshot!(problems(&database, None, component(Npm, "lodash", "latest")).join("\n"), @r#""latest" is not a version in the SemVer order, so npm lodash was judged as older than every real version."#);
+    let (_go, go) = database_of(&[json!({
+        "id": "GHSA-1", "modified": "2024-01-01T00:00:00Z",
+        "affected": [{"package": {"ecosystem": "Go", "name": "example.com/a"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.2.0"}]}]}],
+    })]);
+    let built = || component(Golang, "example.com/a", "(devel)");
+    insta::assert_snapshot!(problems(&go, None, built()).join("\n"), @"Go example.com/a was built from a working copy and says no version, so it could not be judged; what it is built of was.");
+    assert_eq!(match_component(&go, None, &built()).len(), 0);
+    assert_eq!(match_component(&go, None, &component(Golang, "example.com/a", "v1.1.9")).len(), 1);
+    assert_eq!(match_component(&go, None, &component(Golang, "example.com/a", "v1.2.0")).len(), 0);
     let (_other, only_debian) = database_of(&[json!({
         "id": "CVE-2024-1", "modified": "2024-01-01T00:00:00Z",
         "affected": [{"package": {"ecosystem": "Debian:12", "name": "a"}, "versions": ["1"]}],

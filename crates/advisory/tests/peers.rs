@@ -119,6 +119,19 @@ fn npm_orders_versions_as_we_do() {
     assert!(check(Scheme::SemVer, &pairs, &answers) > 300);
 }
 
+#[test]
+fn rubygems_orders_versions_as_we_do() {
+    let versions = versions("gem.txt", &["", ".a", "-1", ".0.0", ".rc1", "_x"]);
+    let pairs = pairs(&versions);
+    let input: String = pairs.iter().map(|(a, b)| format!("{a}\t{b}\n")).collect();
+    let answers = run(Command::new("ruby").arg(oracle("gem_order.rb")), &input);
+    assert!(check(Scheme::Gem, &pairs, &answers) > 300);
+    for ((a, b), answer) in pairs.iter().zip(&answers) {
+        let both = Scheme::Gem.is_valid(a) && Scheme::Gem.is_valid(b);
+        assert_eq!(both, answer != "!", "{a} {answer} {b}");
+    }
+}
+
 /// Every package that a fixture names, with every version it names and near misses of them.
 fn components() -> Vec<(String, String, String)> {
     let mut components = BTreeSet::new();
@@ -134,7 +147,7 @@ fn components() -> Vec<(String, String, String)> {
                 Some(scheme @ Scheme::Dpkg) => (scheme, ["", "~", "+b1"]),
                 Some(scheme @ Scheme::SemVer) => (scheme, ["", "-0", "-rc.1"]),
                 Some(scheme @ Scheme::Pep440) => (scheme, ["", ".dev0", ".post1"]),
-                Some(Scheme::Apk) | None => continue,
+                Some(Scheme::Apk | Scheme::Gem) | None => continue,
             };
             for version in versions_named(affected) {
                 let near = endings.iter().map(|ending| format!("{version}{ending}"));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SCHEMES: [Scheme; 4] = [Scheme::Dpkg, Scheme::Apk, Scheme::SemVer, Scheme::Pep440];
+const SCHEMES: [Scheme; 5] = [Scheme::Dpkg, Scheme::Apk, Scheme::SemVer, Scheme::Pep440, Scheme::Gem];
 
 /// Checks every `a < b`, `a = b` and `a > b` of a list, and the same turned around.
 fn check(scheme: Scheme, facts: &str) {
@@ -40,6 +40,11 @@ fn semver_facts_hold() {
 #[test]
 fn pep440_facts_hold() {
     check(Scheme::Pep440, include_str!("../../tests/fixtures/versions/pep440.txt"));
+}
+
+#[test]
+fn gem_facts_hold() {
+    check(Scheme::Gem, include_str!("../../tests/fixtures/versions/gem.txt"));
 }
 
 #[test]

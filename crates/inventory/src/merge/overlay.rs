@@ -8,10 +8,11 @@
 //! there, wherever it stands in its own layer (image specification, "Whiteouts").
 
 use std::cell::Cell;
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::ops::Bound;
+
+use foldhash::fast::RandomState;
 
 use crate::fragment::{Entry, Fragment, Kept};
 use crate::os_release;
@@ -45,7 +46,9 @@ pub(super) struct Overlay<'f> {
     links: BTreeMap<String, Link<'f>>,
     /// Hashes of all places where a file or a link ever was, and of the directories above them. Most entries of an image
     /// are none and hide none, and one look here tells.
-    taken: HashSet<u64>,
+    taken: HashSet<u64, RandomState>,
+    /// The same of the places themselves.
+    exact: HashSet<u64, RandomState>,
     hasher: RandomState,
     /// The last directory that was resolved, and to what: archives name one directory many times in a row.
     last_directory: (String, String),
@@ -135,7 +138,7 @@ impl<'f> Overlay<'f> {
                 place.push('/');
             }
             place.push_str(part);
-            if self.is_taken(&place)
+            if self.exact.contains(&self.hasher.hash_one(place.as_str()))
                 && let Some(link) = self.links.get(&place)
             {
                 links += 1;
@@ -176,7 +179,9 @@ impl<'f> Overlay<'f> {
         }
         let place = self.resolve(path)?;
         for (end, _) in place.match_indices('/').chain([(place.len(), "")]) {
-            if self.is_taken(&place[..end]) && self.files.contains_key(&place[..end]) {
+            if self.exact.contains(&self.hasher.hash_one(&place[..end]))
+                && self.files.contains_key(&place[..end])
+            {
                 self.remove_exactly(&place[..end]);
             }
         }
@@ -204,6 +209,7 @@ impl<'f> Overlay<'f> {
 
     /// Notes that something is at `place` from now on.
     fn take(&mut self, place: &str) {
+        self.exact.insert(self.hasher.hash_one(place));
         let ends = place.match_indices('/').map(|(end, _)| end).chain([place.len()]);
         for end in ends.collect::<Vec<_>>().into_iter().rev() {
             // What is above a place that is known is known.
