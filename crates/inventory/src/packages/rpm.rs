@@ -40,6 +40,9 @@ fn claims(directory: &str, name: &str) -> bool {
     }
 }
 
+/// Packages that are listed of one database; systems have some thousands.
+const MOST: usize = 100_000;
+
 /// A database that is larger than what other files may have. It has to be held: its pages lie in any order.
 struct Large(Vec<u8>);
 
@@ -71,7 +74,9 @@ fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
     }
     let mut packages = Vec::new();
     let mut broken: Option<(usize, &'static str)> = None;
+    let mut left_out = 0_usize;
     let mut take = |blob: Cow<'_, [u8]>| match Header::parse(&blob).and_then(|header| package(&header)) {
+        Ok(Some(_)) if packages.len() >= MOST => left_out += 1,
         Ok(package) => packages.extend(package),
         Err(reason) => broken = Some((broken.map_or(1, |(count, _)| count + 1), reason)),
     };
@@ -89,6 +94,10 @@ fn parse(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Content> {
         let found = packages.len();
         problems
             .file(file, format!("the rpm database is damaged: {reason}; {found} packages of it are listed"));
+    }
+    if left_out > 0 {
+        problems
+            .file(file, format!("the rpm database has more than {MOST} packages; {left_out} are left out"));
     }
     if let Some((count, reason)) = broken {
         problems.file(file, format!("{count} packages of the rpm database are left out: {reason}"));

@@ -45,6 +45,8 @@ pub(super) fn blobs(bytes: &[u8], take: &mut dyn FnMut(Cow<'_, [u8]>)) -> Result
     let file = File { bytes, order, page_size };
     // No overflow page belongs to two packages.
     let mut visits = bytes.len() / page_size;
+    // Nor do values within pages overlap.
+    let mut budget = bytes.len();
     for page in bytes.chunks_exact(page_size).skip(1) {
         if ![HASH, UNSORTED_HASH].contains(&page[PAGE_HEADER - 1]) {
             continue;
@@ -57,12 +59,14 @@ pub(super) fn blobs(bytes: &[u8], take: &mut dyn FnMut(Cow<'_, [u8]>)) -> Result
                 Some(&INLINE) => {
                     let end = file.item(page, item - 1)?;
                     let value = page.get(at + 1..end).ok_or("an item of a page has no length")?;
+                    budget = budget.checked_sub(value.len() + 1).ok_or("its packages overlap")?;
                     if value.len() >= SHORTEST {
                         take(Cow::Borrowed(value));
                     }
                 }
                 Some(&OFF_PAGE) => {
                     let (first, size) = (order.usize(page, at + 4)?, order.usize(page, at + 8)?);
+                    budget = budget.checked_sub(size).ok_or("its packages overlap")?;
                     take(Cow::Owned(file.chain(first, size, &mut visits)?));
                 }
                 _ => return Err("an item of a page is of a type that rpm does not write"),
@@ -107,5 +111,30 @@ impl File<'_> {
         }
         value.truncate(size);
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_overlap_end_the_reading() {
+        let mut bytes = vec![0; 1024];
+        bytes[12..16].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[20..24].copy_from_slice(&512_u32.to_le_bytes());
+        let page = &mut bytes[512..];
+        page[PAGE_HEADER - 1] = HASH;
+        // A hundred pairs whose keys end, and whose values begin, at the same places.
+        page[20..22].copy_from_slice(&200_u16.to_le_bytes());
+        for item in 0..200_usize {
+            let at: u16 = if item % 2 == 0 { 500 } else { 430 };
+            page[PAGE_HEADER + 2 * item..][..2].copy_from_slice(&at.to_le_bytes());
+        }
+        page[430] = INLINE;
+        let mut taken = 0;
+        let read = blobs(&bytes, &mut |_| taken += 1);
+        assert_eq!(read, Err("its packages overlap"));
+        assert!(taken < 20, "{taken}");
     }
 }

@@ -76,6 +76,8 @@ impl<'a> File<'a> {
     /// as there are at most.
     fn rows(&self, root: usize, row: Row<'_>) -> Result<(), &'static str> {
         let mut visits = self.pages();
+        // Rows do not overlap in an honest file.
+        let mut budget = self.bytes.len();
         let mut waiting = vec![root];
         while let Some(number) = waiting.pop() {
             visits = visits.checked_sub(1).ok_or("its pages point at each other in circles")?;
@@ -97,7 +99,10 @@ impl<'a> File<'a> {
                 LEAF => {
                     for cell in 0..cells {
                         let offset = Order::Big.u16(page, at + 8 + 2 * cell)?;
-                        row(self.payload(page, offset, &mut visits)?)?;
+                        let payload = self.payload(page, offset, &mut visits)?;
+                        // The number and the size of a row take a byte each.
+                        budget = budget.checked_sub(payload.len() + 2).ok_or("its rows overlap")?;
+                        row(payload)?;
                     }
                 }
                 _ => return Err("a page of a table is none"),
