@@ -89,8 +89,10 @@ pub fn merge(fragments: &[&Fragment], config_json: &[u8], manifest: &ManifestFac
 /// Notes what is visible but was not read: links to unread files, links in such numbers that they were not
 /// followed.
 fn note_unread(overlay: &Overlay<'_>, problems: &mut Problems) {
+    // Of files that are known by their bytes a name promises nothing: a link may lead to a manual page.
+    let is_promise = |path: &str| packages::claiming(path).is_some_and(|room| room.recognises.is_none());
     for (path, target) in overlay.links() {
-        if packages::claiming(path).is_some() && overlay.get(path).is_none() {
+        if is_promise(path) && overlay.get(path).is_none() {
             problems.file(
                 path,
                 format!("a link to {target:?}, which was not read; what it describes is missing"),

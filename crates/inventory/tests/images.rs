@@ -163,3 +163,19 @@ fn a_database_elsewhere_is_another_system() {
     assert_eq!(inventory.distro_of(six).map(|distro| distro.id.as_str()), Some("alpine"));
     assert_eq!(problems(&inventory), [""; 0]);
 }
+
+#[test]
+fn links_that_only_sound_like_programs_are_no_problem() {
+    let found = image(&[vec![
+        file("usr/share/man/man1/perl.1.gz", "x"),
+        symlink("usr/share/man/man1/perl5.36.0.1.gz", "perl.1.gz"),
+        symlink("usr/bin/node", "nodejs"),
+        symlink("app/node_modules/a/package.json", "elsewhere.json"),
+    ]]);
+    assert_eq!(
+        problems(&found),
+        [
+            "app/node_modules/a/package.json: a link to \"elsewhere.json\", which was not read; what it describes is missing"
+        ]
+    );
+}
