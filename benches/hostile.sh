@@ -57,7 +57,7 @@ def layout(name, write):
 def header(name, size):
     info = tarfile.TarInfo(name)
     info.size = size
-    return info.tobytes(tarfile.USTAR_FORMAT)
+    return info.tobuf(tarfile.GNU_FORMAT)
 
 
 def files(out):
@@ -128,6 +128,8 @@ for input in files zeros nested entries jars; do
     image=oci-dir://$work/$input.oci:v1
     [ "$input" = jars ] && image=fs://$work/jars
     /usr/bin/time -f "%e %M" -o "$work/cost" "$tidewaiter" sbom "$image" --no-cache --format list >"$work/list" 2>"$work/notes"
+    # The list has a line above its columns, unless it is empty.
+    packages=$(tail -n +2 "$work/list" | wc -l)
     said=$(sed -n 's/^Warning: //p' "$work/notes" | head -1 | sed "s|$work|\$work|g" | cut -c1-160)
-    say "| $input | $(awk '{print $1 " | " int($2 / 1024)}' "$work/cost") | $(($(wc -l <"$work/list") - 1)) | ${said:-nothing} |"
+    say "| $input | $(awk '{print $1 " | " int($2 / 1024)}' "$work/cost") | $packages | ${said:-nothing} |"
 done
