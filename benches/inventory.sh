@@ -24,7 +24,8 @@ export XDG_CACHE_HOME=$work/cache
 heading
 timed "sbom, nothing known" "$tidewaiter sbom $image --no-cache --format cyclonedx"
 first=$median
-timed "floor: inflate and hash, layers one after the other" "$measure floor $(tr '\n' ' ' <<<"$layers")"
+printf '%s\n' $layers >"$work/layers"
+timed "floor: inflate and hash, layers one after the other" "xargs $measure floor <$work/layers"
 floor=$median
 timed "sbom, every layer known" "$tidewaiter sbom $image --format cyclonedx" "$tidewaiter sbom $image --format list >/dev/null"
 if [ -n "${SYFT:-}" ]; then

@@ -138,7 +138,7 @@ timed() {
 
 # A command without the places of this machine.
 shown() {
-    printf '%s' "$1" | sed "s|$tidewaiter|tidewaiter|g; s|$work|\$work|g; s|$here/||g; s|${BENCH_ADVISORIES:-no advisories}|\$BENCH_ADVISORIES|g; s/127\.0\.0\.1:[0-9]*/HOST/g"
+    printf '%s' "$1" | sed "s|$tidewaiter|tidewaiter|g; s|${SYFT:-no syft}|syft|g; s|$work|\$work|g; s|$here/||g; s|${BENCH_ADVISORIES:-no advisories}|\$BENCH_ADVISORIES|g; s/127\.0\.0\.1:[0-9]*/HOST/g"
 }
 
 # peak COMMAND: the most memory a command holds, in MiB.
