@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 pub(super) use self::read::{from_json, from_xml, recognises_json, recognises_xml};
-use super::properties::Fact;
+use super::properties::Property;
 use super::{Subject, license, properties};
 use crate::model::{
     Component, ComponentKind, Confidence, Distro, Evidence, EvidenceKind, Inventory, RelationKind,
@@ -66,7 +66,7 @@ fn image<'a>(inventory: &'a Inventory, subject: &'a Subject) -> Entry<'a> {
     Entry {
         bom_ref: Some("image"),
         version: subject.digest.as_deref(),
-        properties: of_facts(properties::of_image(inventory)),
+        properties: properties::listed(properties::of_image(inventory)),
         ..Entry::new("container", if subject.name.is_empty() { "image" } else { &subject.name })
     }
 }
@@ -102,7 +102,7 @@ fn package<'a>(component: &'a Component, reference: &'a str) -> Entry<'a> {
         licenses: licenses(&component.licenses),
         cpe: component.cpes.first().map(String::as_str),
         purl: Some(&component.purl),
-        properties: of_facts(facts),
+        properties: properties::listed(facts),
         evidence: proofs(&component.evidence),
         ..Entry::new("library", name)
     }
@@ -173,10 +173,6 @@ fn dependencies<'a>(inventory: &'a Inventory, references: &'a [String]) -> Vec<D
         (!depends_on.is_empty()).then_some(Dependency { reference, depends_on })
     });
     each.collect()
-}
-
-fn of_facts(facts: Vec<Fact>) -> Vec<Property> {
-    facts.into_iter().map(|(name, value)| Property { name: properties::spelled(name), value }).collect()
 }
 
 #[derive(Serialize)]
@@ -269,12 +265,6 @@ struct License<'a> {
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Property {
-    name: String,
-    value: String,
 }
 
 #[derive(Serialize)]

@@ -25,7 +25,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use super::reading::{array, text};
 use crate::model::{
     BaseImage, Component, Confidence, Evidence, EvidenceKind, Inventory, LayerFacts, Problem, Relation,
     RelationKind, SourcePackage,
@@ -37,6 +39,24 @@ const PREFIX: &str = "tidewaiter:";
 
 /// A fact by its name without prefix.
 pub(super) type Fact = (&'static str, String);
+
+/// A fact in a list of `properties`, as CycloneDX has them and Scout's JSON of ours.
+#[derive(Serialize)]
+pub(super) struct Property {
+    name: String,
+    value: String,
+}
+
+/// Facts as such a list.
+pub(super) fn listed(facts: Vec<Fact>) -> Vec<Property> {
+    facts.into_iter().map(|(name, value)| Property { name: spelled(name), value }).collect()
+}
+
+/// Names and values, as spelled, of the list that an object has.
+pub(super) fn stated(object: &Value) -> Vec<(String, String)> {
+    let each = array(object, "properties").iter();
+    each.filter_map(|property| Some((text(property, "name")?, text(property, "value")?))).collect()
+}
 
 /// The name as documents spell it.
 pub(super) fn spelled(name: &str) -> String {
@@ -187,11 +207,11 @@ fn parse<T: DeserializeOwned>(value: &str) -> Option<T> {
 /// The one word that a value of an enumeration is written as.
 pub(super) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
+        Ok(Value::String(word)) => word,
         _ => String::new(),
     }
 }
 
 fn parse_word<T: DeserializeOwned>(word: &str) -> Option<T> {
-    serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+    serde_json::from_value(Value::String(word.to_owned())).ok()
 }

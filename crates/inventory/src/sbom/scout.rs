@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::properties::Fact;
+use super::properties::Property;
 use super::reading::{Described, array, finish, layers, seen_at, text};
 use super::{Document, Subject, properties};
 use crate::model::{BaseImage, Component, ComponentKind, Distro, Inventory, RelationKind, SourcePackage};
@@ -48,7 +48,7 @@ pub fn write(inventory: &Inventory, subject: &Subject) -> Vec<u8> {
             r#type: "image",
             image: image(inventory, subject),
             base_images: inventory.base_images.iter().map(|base| base_image(inventory, base)).collect(),
-            properties: of_facts(properties::of_image(inventory)),
+            properties: properties::listed(properties::of_image(inventory)),
         },
         artifacts,
         vulnerabilities: [],
@@ -117,7 +117,7 @@ fn artifact<'a>(component: &'a Component, distro: Option<&'a Distro>, places: &P
         licenses: component.licenses.iter().map(String::as_str).collect(),
         locations: component.evidence.iter().map(|evidence| places.location(evidence)).collect(),
         parent,
-        properties: of_facts(facts),
+        properties: properties::listed(facts),
     }
 }
 
@@ -231,10 +231,6 @@ fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {
     serde_json::from_slice(bytes).ok()
 }
 
-fn of_facts(facts: Vec<Fact>) -> Vec<Property> {
-    facts.into_iter().map(|(name, value)| Property { name: properties::spelled(name), value }).collect()
-}
-
 /// Whether this is such a document.
 pub(super) fn recognises(root: &Value) -> bool {
     root.get("source").is_some()
@@ -259,7 +255,7 @@ pub(super) fn from_json(root: &Value) -> Document {
         ..Subject::default()
     };
     let mut inventory = Inventory::default();
-    for (name, value) in facts(source) {
+    for (name, value) in properties::stated(source) {
         if let Some(name) = properties::ours(&name) {
             properties::apply_to_image(&mut inventory, name, &value);
         }
@@ -294,10 +290,10 @@ pub(super) fn from_json(root: &Value) -> Document {
     for artifact in array(root, "artifacts") {
         let purl = artifact.get("purl").and_then(Value::as_str).unwrap_or_default();
         let places = array(artifact, "locations");
-        if places.is_empty() && facts(artifact).is_empty() && parents.contains_key(purl) {
+        if places.is_empty() && properties::stated(artifact).is_empty() && parents.contains_key(purl) {
             continue;
         }
-        let is_ours = !facts(artifact).is_empty();
+        let is_ours = !properties::stated(artifact).is_empty();
         if let Some(mut component) = read_artifact(artifact).component() {
             if !is_ours {
                 component.evidence.extend(places.iter().filter_map(|place| {
@@ -316,7 +312,7 @@ pub(super) fn from_json(root: &Value) -> Document {
 }
 
 fn read_artifact(artifact: &Value) -> Described {
-    let facts = facts(artifact);
+    let facts = properties::stated(artifact);
     let stated = facts.iter().find(|(name, _)| properties::ours(name) == Some("purl"));
     let purl = stated.map(|(_, purl)| purl.clone()).or_else(|| text(artifact, "purl"));
     Described {
@@ -332,11 +328,6 @@ fn read_artifact(artifact: &Value) -> Described {
         facts,
         ..Described::default()
     }
-}
-
-fn facts(value: &Value) -> Vec<(String, String)> {
-    let each = array(value, "properties").iter();
-    each.filter_map(|property| Some((text(property, "name")?, text(property, "value")?))).collect()
 }
 
 #[derive(Serialize)]
@@ -436,12 +427,6 @@ struct Location<'a> {
     ordinal: usize,
     digest: &'a str,
     diff_id: &'a str,
-}
-
-#[derive(Serialize)]
-struct Property {
-    name: String,
-    value: String,
 }
 
 #[derive(Serialize)]

@@ -37,7 +37,7 @@ pub(in crate::sbom) fn from_json(root: &Value) -> Document {
         ..Subject::default()
     };
     let mut diff_ids = Vec::new();
-    for (name, value) in facts(about).into_iter().chain(facts(metadata)) {
+    for (name, value) in properties::stated(about).into_iter().chain(properties::stated(metadata)) {
         match properties::ours(&name) {
             Some(name) => properties::apply_to_image(&mut inventory, name, &value),
             None if name == "aquasecurity:trivy:DiffID" => diff_ids.push(value),
@@ -88,7 +88,7 @@ fn digest(about: &Value) -> Option<String> {
 }
 
 fn operating_system(component: &Value) -> Option<Distro> {
-    let facts = facts(component);
+    let facts = properties::stated(component);
     let fact = |name: &str| facts.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let id = fact("syft:distro:id").or_else(|| text(component, "name"))?;
     Some(Distro {
@@ -112,7 +112,7 @@ fn package(component: &Value, kind: &str) -> Described {
         vendor: text(supplier, "name"),
         maintainer: text(component, "publisher"),
         is_software: matches!(kind, "library" | "framework" | "application"),
-        facts: facts(component),
+        facts: properties::stated(component),
         relations: Vec::new(),
     }
 }
@@ -120,11 +120,6 @@ fn package(component: &Value, kind: &str) -> Described {
 fn license(choice: &Value) -> Option<String> {
     let license = choice.get("license").unwrap_or(&Value::Null);
     text(choice, "expression").or_else(|| text(license, "id")).or_else(|| text(license, "name"))
-}
-
-fn facts(value: &Value) -> Vec<(String, String)> {
-    let each = array(value, "properties").iter();
-    each.filter_map(|property| Some((text(property, "name")?, text(property, "value")?))).collect()
 }
 
 /// Reads the XML form, by way of the same document as JSON.
