@@ -83,6 +83,18 @@ pub struct ImageFacts {
     pub history: Vec<HistoryEntry>,
 }
 
+impl ImageFacts {
+    /// `os/arch[/variant]`; empty when the configuration does not say.
+    #[must_use]
+    pub fn platform(&self) -> String {
+        if self.os.is_empty() {
+            return String::new();
+        }
+        let variant = self.variant.iter().map(|variant| format!("/{variant}")).collect::<String>();
+        format!("{}/{}{variant}", self.os, self.architecture)
+    }
+}
+
 /// An image that another one stands on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseImage {

@@ -5,11 +5,11 @@ mod view;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use tidewaiter_platform::Digest;
 use tidewaiter_platform::Platform;
 
 use crate::Shared;
-use crate::error::{ApiError, PageError, render};
+use crate::api::images::parse_digest;
+use crate::error::{PageError, render};
 use view::{ArtifactRow, FindingRow, ImageGroup, ImageRow, LayerRow, problem_text};
 
 #[derive(Template)]
@@ -57,9 +57,7 @@ pub(crate) async fn image(
     State(platform): State<Shared>,
     Path(digest): Path<String>,
 ) -> Result<Response, PageError> {
-    let digest: Digest = digest
-        .parse()
-        .map_err(|error: tidewaiter_platform::InvalidDigest| ApiError::bad_request(error.to_string()))?;
+    let digest = parse_digest(&digest)?;
     let detail = platform.image(&digest).await?;
     let layers =
         detail.inventory.iter().flat_map(|inventory| &inventory.image.layers).map(LayerRow::new).collect();

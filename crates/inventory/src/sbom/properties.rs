@@ -205,7 +205,7 @@ fn parse<T: DeserializeOwned>(value: &str) -> Option<T> {
 }
 
 /// The one word that a value of an enumeration is written as.
-pub(super) fn word(value: &impl Serialize) -> String {
+fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         _ => String::new(),

@@ -43,7 +43,7 @@ async fn store(platform: &Platform, job: &Job, digest: &Digest, inventory: &Inve
     let problems = to_json("problems", &inventory.problems)?;
     let arguments = args![
         digest.as_str(),
-        platform_text(inventory),
+        facts.platform(),
         inventory.distro.as_ref().map(system_text),
         i64::try_from(size).unwrap_or(i64::MAX),
         problems,
@@ -89,12 +89,6 @@ fn subjects(inventory: &Inventory) -> Result<Vec<(String, String, String)>> {
 
 fn to_json<T: serde::Serialize>(key: &str, value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|source| Error::EncodeObject { key: key.to_owned(), source })
-}
-
-fn platform_text(inventory: &Inventory) -> String {
-    let facts = &inventory.image;
-    let variant = facts.variant.as_ref().map(|variant| format!("/{variant}")).unwrap_or_default();
-    format!("{}/{}{variant}", facts.os, facts.architecture)
 }
 
 /// A distribution as people call it.

@@ -78,12 +78,7 @@ impl ReadImage {
     /// `os/arch[/variant]` of the image; empty when nobody says.
     #[must_use]
     pub fn platform(&self) -> String {
-        let facts = &self.inventory.image;
-        if facts.os.is_empty() {
-            return String::new();
-        }
-        let variant = facts.variant.iter().map(|variant| format!("/{variant}")).collect::<String>();
-        format!("{}/{}{variant}", facts.os, facts.architecture)
+        self.inventory.image.platform()
     }
 
     /// What a document about the image says of it.
@@ -232,8 +227,7 @@ fn check_platform(image: &ImageFacts, reference: &str, wanted: &Platform) -> Res
     if image.os.is_empty() || image.architecture.is_empty() {
         return Ok(());
     }
-    let variant = image.variant.iter().map(|variant| format!("/{variant}")).collect::<String>();
-    let available = format!("{}/{}{variant}", image.os, image.architecture);
+    let available = image.platform();
     if available.parse().is_ok_and(|has: Platform| wanted.accepts(&has)) {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use tidewaiter_platform::Severity;
 use tidewaiter_platform::clock::rfc3339;
 use tidewaiter_platform::images::{ArtifactSummary, ImageSummary, State as ImageState};
 use tidewaiter_platform::report::{Report, ReportedImage};
-use tidewaiter_platform::{Digest, DocumentFormat, UnknownFormat};
+use tidewaiter_platform::{Digest, DocumentFormat, InvalidDigest, UnknownFormat};
 
 use crate::Shared;
 use crate::error::ApiError;
@@ -145,6 +145,11 @@ pub(crate) async fn list(State(platform): State<Shared>) -> Result<Json<Images>,
     }))
 }
 
+/// The digest in a path.
+pub(crate) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
+    text.parse().map_err(|error: InvalidDigest| ApiError::bad_request(error.to_string()))
+}
+
 /// What a request for a document says.
 #[derive(Deserialize)]
 pub(crate) struct DocumentQuery {
@@ -157,14 +162,13 @@ pub(crate) async fn sbom(
     Path(digest): Path<String>,
     Query(query): Query<DocumentQuery>,
 ) -> Result<Response, ApiError> {
-    let digest: Digest = digest
-        .parse()
-        .map_err(|error: tidewaiter_platform::InvalidDigest| ApiError::bad_request(error.to_string()))?;
+    let digest = parse_digest(&digest)?;
     let name = query.format.as_deref().unwrap_or("json");
     let format: DocumentFormat =
         name.parse().map_err(|error: UnknownFormat| ApiError::bad_request(error.to_string()))?;
     let document = platform.document(&digest, format).await?;
-    let file = format!("attachment; filename=\"{}.{name}.json\"", digest.short());
+    let ending = if format == DocumentFormat::List { "txt" } else { "json" };
+    let file = format!("attachment; filename=\"{}.{name}.{ending}\"", digest.short());
     let headers =
         [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, file)];
     Ok((headers, document).into_response())
@@ -175,9 +179,7 @@ pub(crate) async fn findings(
     State(platform): State<Shared>,
     Path(digest): Path<String>,
 ) -> Result<Json<Report>, ApiError> {
-    let digest = digest
-        .parse()
-        .map_err(|error: tidewaiter_platform::InvalidDigest| ApiError::bad_request(error.to_string()))?;
+    let digest = parse_digest(&digest)?;
     let detail = platform.image(&digest).await?;
     let image = ReportedImage {
         name: detail.summary.names.first().cloned().unwrap_or_else(|| digest.to_string()),

@@ -7,7 +7,7 @@
 //!   (`go/VERSION`);
 //! - `patterns`: expressions of bytes with a group `version`; `{v}` stands for the usual form of one. The first that
 //!   is found counts;
-//! - `cpe`: `vendor:product`; `purl`: the package URL without version, when it is not `pkg:generic/NAME`;
+//! - `cpe`: `vendor:product`;
 //! - `examples`: a path, bytes with `\x00` and `\n` as in the patterns, and the version that is to be found.
 
 use std::collections::HashMap;
@@ -35,7 +35,6 @@ struct Line {
     files: Vec<String>,
     patterns: Vec<String>,
     cpe: String,
-    purl: Option<String>,
     #[cfg(test)]
     examples: Vec<Example>,
 }
@@ -167,9 +166,7 @@ impl Rule {
     /// The package of that version.
     pub(super) fn package(&self, version: &str) -> Package {
         let cpe = format!("cpe:2.3:a:{}:{version}:*:*:*:*:*:*:*", self.line.cpe.replace('/', "\\/"));
-        let purl = self.line.purl.as_ref().map(|purl| format!("{purl}@{version}"));
         Package {
-            purl,
             cpes: vec![cpe],
             confidence: Confidence::Medium,
             ..Package::new(ComponentKind::Generic, &self.line.name, version, EvidenceKind::Pattern)
