@@ -27,11 +27,13 @@ pub(crate) fn is_malware(id: &str) -> bool {
     id.starts_with("MAL-")
 }
 
-/// The one spelling of a package name that is stored and looked up. Python has many for each (PEP 503).
+/// The one spelling of a package name that is stored and looked up. Python has many for each (PEP 503); NuGet and
+/// Composer do not mind the case.
 pub(crate) fn package_name(scheme: Scheme, name: &str) -> Cow<'_, str> {
     match scheme {
         Scheme::Pep440 => Cow::Owned(python_name(name)),
-        Scheme::Dpkg | Scheme::Apk | Scheme::SemVer | Scheme::Gem => Cow::Borrowed(name),
+        Scheme::NuGet | Scheme::Composer => Cow::Owned(name.to_lowercase()),
+        _ => Cow::Borrowed(name),
     }
 }
 

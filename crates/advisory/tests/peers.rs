@@ -1,5 +1,5 @@
-//! Our orders and our verdicts against programs that know better: dpkg, Python's `packaging`, npm's
-//! `semver`, and a slow matcher in Python written from the OSV schema.
+//! Our orders and our verdicts against programs that know better: dpkg, rpm, Python's `packaging`, npm's
+//! `semver`, RubyGems, and a slow matcher in Python written from the OSV schema.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod support;
@@ -132,6 +132,17 @@ fn rubygems_orders_versions_as_we_do() {
     }
 }
 
+#[test]
+fn rpm_orders_versions_as_we_do() {
+    let versions = versions("rpm.txt", &["", "~rc1", "^git2", "-1.el9", "a", ".0"]);
+    let pairs = pairs(&versions);
+    let input: String = pairs.iter().map(|(a, b)| format!("{a}\t{b}\n")).collect();
+    let script = std::fs::read_to_string(oracle("rpm_order.lua")).unwrap();
+    let answers = run(Command::new("rpm").arg("--eval").arg(format!("%{{lua:{script}}}")), &input);
+    // rpm ends what a macro prints with a newline of its own.
+    assert!(check(Scheme::Rpm, &pairs, &answers[..pairs.len()]) > 300);
+}
+
 /// Every package that a fixture names, with every version it names and near misses of them.
 fn components() -> Vec<(String, String, String)> {
     let mut components = BTreeSet::new();
@@ -147,7 +158,7 @@ fn components() -> Vec<(String, String, String)> {
                 Some(scheme @ Scheme::Dpkg) => (scheme, ["", "~", "+b1"]),
                 Some(scheme @ Scheme::SemVer) => (scheme, ["", "-0", "-rc.1"]),
                 Some(scheme @ Scheme::Pep440) => (scheme, ["", ".dev0", ".post1"]),
-                Some(Scheme::Apk | Scheme::Gem) | None => continue,
+                _ => continue,
             };
             for version in versions_named(affected) {
                 let near = endings.iter().map(|ending| format!("{version}{ending}"));

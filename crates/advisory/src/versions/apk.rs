@@ -9,7 +9,7 @@
 
 use std::cmp::Ordering;
 
-use super::{compare_digits, split_digits};
+use super::{compare_digits, ordered, split_digits};
 
 /// An Alpine version, read token by token while it is compared.
 #[derive(Debug, Clone)]
@@ -33,8 +33,8 @@ impl<'a> Version<'a> {
     }
 }
 
-impl Ord for Version<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
+impl Version<'_> {
+    fn compare(&self, other: &Self) -> Ordering {
         let (mut a, mut b) = (Tokens::new(self.0), Tokens::new(other.0));
         loop {
             let (x, y) = (a.next_token(), b.next_token());
@@ -46,19 +46,7 @@ impl Ord for Version<'_> {
     }
 }
 
-impl PartialOrd for Version<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Version<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Version<'_> {}
+ordered!(Version<'_>);
 
 /// One piece of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

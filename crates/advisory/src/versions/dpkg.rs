@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use super::{compare_digits, split_digits};
+use super::{compare_digits, ordered, split_digits};
 
 /// A Debian version, split into its three parts.
 #[derive(Debug, Clone)]
@@ -39,27 +39,15 @@ impl<'a> Version<'a> {
     }
 }
 
-impl Ord for Version<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
+impl Version<'_> {
+    fn compare(&self, other: &Self) -> Ordering {
         compare_digits(self.epoch, other.epoch)
             .then_with(|| compare_part(self.upstream, other.upstream))
             .then_with(|| compare_part(self.revision, other.revision))
     }
 }
 
-impl PartialOrd for Version<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Version<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Version<'_> {}
+ordered!(Version<'_>);
 
 /// Compares an upstream version or a revision: other characters, digits, other characters, …
 fn compare_part(mut a: &str, mut b: &str) -> Ordering {

@@ -1,29 +1,22 @@
 //! RubyGems' order (`Gem::Version`): runs of digits and of letters, where letters make a pre-release, and zeros before
 //! letters and at the end do not count.
-//!
-//! Text that RubyGems does not take for a version sorts below every version, and among itself byte by byte.
 
 use std::cmp::Ordering;
 
-use super::{compare_digits, split_digits};
+use super::{compare_digits, ordered, split_digits};
 
 /// A version: its segments without zeros that do not count.
 #[derive(Debug, Clone)]
-pub(super) enum Version<'a> {
-    /// Not a version.
-    Other(&'a str),
-    /// Runs of digits and runs of letters.
-    Parsed(Vec<&'a str>),
-}
+pub(super) struct Version<'a>(Vec<&'a str>);
 
 /// What a hyphen stands for.
 const PRE: &str = "pre";
 
 impl<'a> Version<'a> {
-    pub(super) fn new(version: &'a str) -> Self {
+    pub(super) fn parse(version: &'a str) -> Option<Self> {
         let text = version.trim();
         if !is_version(text) {
-            return Self::Other(version);
+            return None;
         }
         let mut segments = Vec::new();
         let mut rest = text;
@@ -43,13 +36,19 @@ impl<'a> Version<'a> {
                 rest = &rest[1..];
             }
         }
-        Self::Parsed(canonical(&segments))
+        Some(Self(canonical(&segments)))
     }
 
-    pub(super) fn is_valid(&self) -> bool {
-        matches!(self, Self::Parsed(_))
+    fn compare(&self, other: &Self) -> Ordering {
+        let (a, b) = (&self.0, &other.0);
+        (0..a.len().max(b.len()))
+            .map(|index| compare_segments(segment(a, index), segment(b, index)))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 }
+
+ordered!(Version<'_>);
 
 /// `1.0.0.rc1-x86`: digits first, then parts of letters and digits, then such parts behind hyphens.
 fn is_version(text: &str) -> bool {
@@ -79,21 +78,6 @@ fn canonical<'a>(segments: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
-impl Ord for Version<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = match (self, other) {
-            (Self::Other(a), Self::Other(b)) => return a.cmp(b),
-            (Self::Other(_), Self::Parsed(_)) => return Ordering::Less,
-            (Self::Parsed(_), Self::Other(_)) => return Ordering::Greater,
-            (Self::Parsed(a), Self::Parsed(b)) => (a, b),
-        };
-        (0..a.len().max(b.len()))
-            .map(|index| compare_segments(segment(a, index), segment(b, index)))
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
-    }
-}
-
 /// What is not there counts as zero.
 fn segment<'a>(segments: &[&'a str], index: usize) -> &'a str {
     segments.get(index).copied().unwrap_or("0")
@@ -108,17 +92,3 @@ fn compare_segments(a: &str, b: &str) -> Ordering {
         (false, false) => a.cmp(b),
     }
 }
-
-impl PartialOrd for Version<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Version<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Version<'_> {}

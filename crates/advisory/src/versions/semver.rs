@@ -1,76 +1,77 @@
-//! SemVer 2.0 precedence, read as leniently as npm and the real records need.
+//! SemVer 2.0 precedence, read as leniently as npm and the real records need, and the dialects of it.
 //!
 //! A leading `v` or `=` and white space are dropped, missing numbers are 0, more than three numbers are
 //! compared too, and a pre-release may follow without its hyphen (`1.2.3beta`, which npm reads loosely).
-//! Build metadata does not count. Text that does not begin with a number sorts below every version, and
-//! among itself byte by byte.
+//! Build metadata does not count, but for Pub.
 
 use std::cmp::Ordering;
 
-use super::{compare_digits, split_digits};
+use super::{compare_digits, ordered, split_digits};
 
-/// A version: its numbers, and its pre-release if it is one.
+/// What an ecosystem does otherwise than SemVer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Nothing: npm, Go, Rust and others.
+    Plain,
+    /// NuGet does not mind the case of letters.
+    CaseBlind,
+    /// Pub orders by build metadata too; none sorts first.
+    BuildCounts,
+    /// Bitnami ends a version with the number of its own revision, which does not count.
+    Revision,
+}
+
+/// A version: its numbers (digits and dots), its pre-release if it is one, its build metadata if it counts.
 #[derive(Debug, Clone)]
-pub(super) enum Version<'a> {
-    /// Not a version.
-    Other(&'a str),
-    /// `numbers` are digits and dots.
-    Parsed { numbers: &'a str, pre_release: Option<&'a str> },
+pub(super) struct Version<'a> {
+    numbers: &'a str,
+    pre_release: Option<&'a str>,
+    build: Option<&'a str>,
+    dialect: Dialect,
 }
 
 impl<'a> Version<'a> {
-    pub(super) fn new(version: &'a str) -> Self {
+    pub(super) fn parse(version: &'a str, dialect: Dialect) -> Option<Self> {
         let text = version.trim();
         let text = text.trim_start_matches(|c: char| matches!(c, 'v' | 'V' | '=') || c.is_whitespace());
-        let text = text.split_once('+').map_or(text, |(text, _build)| text);
+        let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
         let mut end = split_digits(text).0.len();
         if end == 0 {
-            return Self::Other(version);
+            return None;
         }
         while let Some(more) = text[end..].strip_prefix('.') {
             let digits = split_digits(more).0.len();
             if digits == 0 {
-                return Self::Other(version);
+                return None;
             }
             end += 1 + digits;
         }
         let (numbers, rest) = text.split_at(end);
         let pre_release = (!rest.is_empty()).then(|| rest.strip_prefix('-').unwrap_or(rest));
-        Self::Parsed { numbers, pre_release }
+        let is_revision = |text: &&str| dialect == Dialect::Revision && split_digits(text).1.is_empty();
+        Some(Self {
+            numbers,
+            pre_release: pre_release.filter(|text| !is_revision(text)),
+            build: build.filter(|_| dialect == Dialect::BuildCounts),
+            dialect,
+        })
     }
 
-    pub(super) fn is_valid(&self) -> bool {
-        matches!(self, Self::Parsed { .. })
-    }
-}
-
-impl Ord for Version<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Other(a), Self::Other(b)) => a.cmp(b),
-            (Self::Other(_), Self::Parsed { .. }) => Ordering::Less,
-            (Self::Parsed { .. }, Self::Other(_)) => Ordering::Greater,
-            (
-                Self::Parsed { numbers: a, pre_release: pre_a },
-                Self::Parsed { numbers: b, pre_release: pre_b },
-            ) => compare_numbers(a, b).then_with(|| compare_pre_releases(*pre_a, *pre_b)),
-        }
-    }
-}
-
-impl PartialOrd for Version<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+    fn compare(&self, other: &Self) -> Ordering {
+        compare_numbers(self.numbers, other.numbers)
+            .then_with(|| match (self.pre_release, other.pre_release) {
+                (Some(a), Some(b)) => compare_identifiers(a, b, self.dialect),
+                // A pre-release sorts below its release.
+                (a, b) => a.is_none().cmp(&b.is_none()),
+            })
+            .then_with(|| match (self.build, other.build) {
+                (Some(a), Some(b)) => compare_identifiers(a, b, self.dialect),
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            })
     }
 }
 
-impl PartialEq for Version<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Version<'_> {}
+ordered!(Version<'_>);
 
 fn compare_numbers(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.split('.'), b.split('.'));
@@ -86,38 +87,31 @@ fn compare_numbers(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// A pre-release sorts below its release; identifiers are compared one by one, the shorter list first.
-fn compare_pre_releases(a: Option<&str>, b: Option<&str>) -> Ordering {
-    match (a, b) {
-        (None, None) => Ordering::Equal,
-        (None, Some(_)) => Ordering::Greater,
-        (Some(_), None) => Ordering::Less,
-        (Some(a), Some(b)) => {
-            let (mut a, mut b) = (a.split('.'), b.split('.'));
-            loop {
-                match (a.next(), b.next()) {
-                    (None, None) => return Ordering::Equal,
-                    (None, Some(_)) => return Ordering::Less,
-                    (Some(_), None) => return Ordering::Greater,
-                    (Some(x), Some(y)) => {
-                        let order = compare_identifiers(x, y);
-                        if order.is_ne() {
-                            return order;
-                        }
-                    }
-                }
-            }
+/// Compares what stands between dots one by one; where one list ends, the shorter one sorts first.
+fn compare_identifiers(a: &str, b: &str, dialect: Dialect) -> Ordering {
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        let order = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (Some(x), Some(y)) => compare_identifier(x, y, dialect),
+            (x, y) => x.is_some().cmp(&y.is_some()),
+        };
+        if order.is_ne() {
+            return order;
         }
     }
 }
 
 /// Numbers sort below words, numbers by value, words by their bytes.
-fn compare_identifiers(a: &str, b: &str) -> Ordering {
+fn compare_identifier(a: &str, b: &str, dialect: Dialect) -> Ordering {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match (number(a), number(b)) {
         (true, true) => compare_digits(a, b),
         (true, false) => Ordering::Less,
         (false, true) => Ordering::Greater,
+        (false, false) if dialect == Dialect::CaseBlind => {
+            a.bytes().map(|b| b.to_ascii_uppercase()).cmp(b.bytes().map(|b| b.to_ascii_uppercase()))
+        }
         (false, false) => a.cmp(b),
     }
 }

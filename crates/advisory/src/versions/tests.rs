@@ -5,7 +5,19 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SCHEMES: [Scheme; 5] = [Scheme::Dpkg, Scheme::Apk, Scheme::SemVer, Scheme::Pep440, Scheme::Gem];
+const SCHEMES: [Scheme; 11] = [
+    Scheme::Dpkg,
+    Scheme::Apk,
+    Scheme::Rpm,
+    Scheme::SemVer,
+    Scheme::Pep440,
+    Scheme::Gem,
+    Scheme::Maven,
+    Scheme::NuGet,
+    Scheme::Composer,
+    Scheme::Pub,
+    Scheme::Bitnami,
+];
 
 /// Checks every `a < b`, `a = b` and `a > b` of a list, and the same turned around.
 fn check(scheme: Scheme, facts: &str) {
@@ -22,29 +34,31 @@ fn check(scheme: Scheme, facts: &str) {
     }
 }
 
-#[test]
-fn dpkg_facts_hold() {
-    check(Scheme::Dpkg, include_str!("../../tests/fixtures/versions/dpkg.txt"));
+macro_rules! facts {
+    ($($name:ident: $scheme:ident, $file:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            check(Scheme::$scheme, include_str!(concat!("../../tests/fixtures/versions/", $file)));
+        }
+    )*};
+}
+
+facts! {
+    dpkg_facts_hold: Dpkg, "dpkg.txt";
+    apk_facts_hold: Apk, "apk.txt";
+    rpm_facts_hold: Rpm, "rpm.txt";
+    semver_facts_hold: SemVer, "semver.txt";
+    pep440_facts_hold: Pep440, "pep440.txt";
+    gem_facts_hold: Gem, "gem.txt";
+    maven_facts_hold: Maven, "maven.txt";
+    nuget_facts_hold: NuGet, "nuget.txt";
+    composer_facts_hold: Composer, "composer.txt";
+    pub_facts_hold: Pub, "pub.txt";
 }
 
 #[test]
-fn apk_facts_hold() {
-    check(Scheme::Apk, include_str!("../../tests/fixtures/versions/apk.txt"));
-}
-
-#[test]
-fn semver_facts_hold() {
-    check(Scheme::SemVer, include_str!("../../tests/fixtures/versions/semver.txt"));
-}
-
-#[test]
-fn pep440_facts_hold() {
-    check(Scheme::Pep440, include_str!("../../tests/fixtures/versions/pep440.txt"));
-}
-
-#[test]
-fn gem_facts_hold() {
-    check(Scheme::Gem, include_str!("../../tests/fixtures/versions/gem.txt"));
+fn the_revision_of_bitnami_does_not_count() {
+    check(Scheme::Bitnami, "1.2.3-4 = 1.2.3\n1.2.3-rc1 < 1.2.3\n1.2.3-r1 < 1.2.3\n1.2.4-0 > 1.2.3-9");
 }
 
 #[test]
@@ -75,6 +89,12 @@ fn validity_is_told() {
         (Scheme::SemVer, "latest", false),
         (Scheme::Pep440, "1.0.post1", true),
         (Scheme::Pep440, "2004d", false),
+        (Scheme::Rpm, "1:3.0.7-24.el9", true),
+        (Scheme::Rpm, "", false),
+        (Scheme::Maven, "31.1-jre", true),
+        (Scheme::Maven, "unspecified", false),
+        (Scheme::Composer, "dev-main", false),
+        (Scheme::Composer, "2.1.x-dev", true),
     ];
     for (scheme, version, expected) in cases {
         assert_eq!(scheme.is_valid(version), expected, "{scheme:?} {version:?}");
@@ -98,6 +118,7 @@ fn version_like() -> impl Strategy<Value = String> {
         1 => "[a-c~+:_!]",
         2 => prop::sample::select(vec![
             "_alpha", "_rc", "_p", "_git", "-r", "~", "rc", "a", "b", "dev", ".post", ".dev", "-alpha", "-beta", "é", " ",
+            "ga", "final", "sp", "snapshot", "^", ".x-dev", "patch",
         ])
         .prop_map(str::to_owned),
     ];
