@@ -78,6 +78,8 @@ pub struct Skipped {
     pub without_versions: u64,
     /// Mentions in Debian's announcements that the records of their CVEs decide.
     pub announced: u64,
+    /// Mentions in announcements of mended bugs and new features that name no vulnerability.
+    pub enhancements: u64,
     /// Records that could not be read.
     pub unreadable: u64,
     /// The first of them.

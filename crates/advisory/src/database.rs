@@ -7,6 +7,7 @@
 pub(crate) mod details;
 pub(crate) mod layout;
 mod mapping;
+mod support;
 
 use std::fs::File;
 use std::marker::PhantomData;
@@ -21,7 +22,7 @@ use self::layout::{
 };
 use self::mapping::Mapping;
 use crate::compile::Source;
-use crate::feeds::osv::Reference;
+use crate::feeds::record::Reference;
 use crate::range::{Event, EventKind};
 use crate::severity::{Score, Severity};
 use crate::{Epss, Error, Kev};
@@ -227,6 +228,18 @@ impl Database {
         table.get(table.partition_point(|row| row.name < number)).filter(|row| row.name == number)
     }
 
+    /// The ecosystems whose names begin so, by name.
+    pub(crate) fn ecosystems_beginning<'a, 'p>(
+        &'a self,
+        prefix: &'p str,
+    ) -> impl Iterator<Item = (EcosystemRow, &'a str)> + use<'a, 'p> {
+        let table = self.table::<EcosystemRow>(Section::Ecosystems);
+        let first = table.partition_point(|row| self.string(row.name).unwrap_or_default() < prefix);
+        let rows = table.iter(Run { first, count: u32::MAX });
+        rows.filter_map(|row| Some((row, self.string(row.name)?)))
+            .take_while(move |(_, name)| name.starts_with(prefix))
+    }
+
     /// Whether a record that bears the name speaks of an ecosystem, given by the number of its name.
     pub(crate) fn is_covered(&self, ecosystem: u32, name: &str) -> bool {
         self.records_named(name)
@@ -236,8 +249,12 @@ impl Database {
 
     /// The records that bear a name, as id or as alias.
     fn records_named(&self, name: &str) -> impl Iterator<Item = u32> {
+        self.records_bearing(self.string_number(name))
+    }
+
+    /// The records that bear a name, given by its number.
+    pub(crate) fn records_bearing(&self, number: Option<u32>) -> impl Iterator<Item = u32> {
         let names = self.table::<NameRow>(Section::Names);
-        let number = self.string_number(name);
         let first = number.map_or(u32::MAX, |number| names.partition_point(|row| row.name < number));
         let rows = names.iter(Run { first, count: u32::MAX });
         rows.take_while(move |row| Some(row.name) == number).map(|row| row.record)

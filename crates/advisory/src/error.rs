@@ -25,7 +25,7 @@ pub enum Error {
     /// An input is none of the kinds that are understood.
     #[error(
         "{} is not advisory data: expected OSV records (a zip, a directory or a JSON file), \
-         the KEV catalogue (JSON) or EPSS scores (CSV, also gzipped)",
+         the KEV catalogue (JSON), EPSS scores (CSV, also gzipped) or dates of support (JSON)",
         path.display()
     )]
     UnknownInput {
@@ -42,8 +42,8 @@ pub enum Error {
     },
     /// The inputs held nothing that can be matched.
     #[error(
-        "the inputs hold no advisory for an ecosystem that Tidewaiter matches \
-         (Debian, Alpine, npm, PyPI, Go, crates.io, RubyGems); no database was written"
+        "the inputs hold no advisory for an ecosystem that Tidewaiter matches, as Debian, npm or PyPI; no database was \
+         written"
     )]
     NothingToStore,
     /// The inputs hold more than a database of this format can address.

@@ -4,7 +4,9 @@
 mod archive;
 pub(crate) mod epss;
 pub(crate) mod kev;
-pub(crate) mod osv;
+mod osv;
+pub(crate) mod record;
+pub(crate) mod support;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use self::record::Record;
 use crate::Error;
 
 /// The largest single document that is read: one OSV record, one KEV catalogue. Real ones stay under 10 MB.
@@ -29,6 +32,8 @@ pub enum SourceKind {
     Kev,
     /// Exploit prediction scores of FIRST.
     Epss,
+    /// Until when distributions are supported.
+    Support,
 }
 
 /// Where a piece of data comes from.
@@ -42,13 +47,15 @@ pub(crate) struct Origin<'a> {
 /// A piece of data.
 pub(crate) enum Item<'a> {
     /// An OSV record.
-    Advisory(Box<osv::Record>, &'a [u8]),
+    Advisory(Box<Record>, &'a [u8]),
     /// The KEV catalogue.
     Kev(kev::Catalogue),
     /// The date of the EPSS scores that follow.
     EpssDate(Option<jiff::Timestamp>),
     /// One EPSS score.
     Epss(epss::Row<'a>),
+    /// Until when releases of distributions are supported.
+    Support(Vec<support::Cycle>),
     /// A record that could not be read, by name, and why.
     Unreadable(&'a str, String),
 }
@@ -200,6 +207,12 @@ fn read_document(
             receive_record(Origin { source: record_source, kind: SourceKind::Osv }, name, json, receive)?;
             Ok(true)
         }
+        Ok(Document::Support) => {
+            let cycles = support::parse(json)
+                .map_err(|error| Error::BadInput { path: path.to_owned(), reason: error.to_string() })?;
+            receive(Origin { source: &base_name(path), kind: SourceKind::Support }, Item::Support(cycles))?;
+            Ok(true)
+        }
         Ok(Document::Other) => Ok(false),
         Err(error) => Err(Error::BadInput { path: path.to_owned(), reason: error.to_string() }),
     }
@@ -212,7 +225,7 @@ fn receive_record(
     json: &[u8],
     receive: &mut Receiver<'_>,
 ) -> Result<(), Error> {
-    match osv::Record::parse(json) {
+    match osv::parse(json) {
         Ok(record) => receive(origin, Item::Advisory(Box::new(record), json)),
         Err(reason) => receive(origin, Item::Unreadable(name, reason)),
     }
@@ -222,6 +235,7 @@ fn receive_record(
 enum Document {
     Kev,
     Record,
+    Support,
     Other,
 }
 
@@ -237,11 +251,20 @@ impl Document {
             id: Option<&'a serde_json::value::RawValue>,
             #[serde(borrow)]
             modified: Option<&'a serde_json::value::RawValue>,
+            #[serde(borrow)]
+            debian: Option<&'a serde_json::value::RawValue>,
+            #[serde(borrow)]
+            alpine: Option<&'a serde_json::value::RawValue>,
+            #[serde(borrow)]
+            result: Option<&'a serde_json::value::RawValue>,
         }
         let members: Members<'_> = serde_json::from_slice(json)?;
         Ok(match members {
             Members { catalogue: Some(_), vulnerabilities: Some(_), .. } => Self::Kev,
             Members { id: Some(_), modified: Some(_), .. } => Self::Record,
+            Members { debian: Some(_), alpine: Some(_), .. } | Members { result: Some(_), .. } => {
+                Self::Support
+            }
             _ => Self::Other,
         })
     }

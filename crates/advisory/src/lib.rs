@@ -23,9 +23,9 @@ pub use compile::{BuildOptions, BuildReport, Skipped, Source, Unreadable, build}
 pub use database::{Advisory, Database, DatabaseId, EcosystemCount};
 pub use error::Error;
 pub use feeds::SourceKind;
-pub use feeds::osv::Reference;
+pub use feeds::record::Reference;
 pub use matching::{
-    Epss, Explanation, Finding, Fix, FixState, Kev, Matches, RecordMatch, Suppressed, match_component,
-    match_inventory, suppression,
+    Epss, Explanation, Finding, Fix, FixState, Gap, GapKind, Kev, Matches, RecordMatch, Suppressed,
+    Undecided, match_component, match_inventory, suppression,
 };
 pub use severity::{Score, Severity, SeveritySource};

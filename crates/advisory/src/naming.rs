@@ -16,10 +16,64 @@ pub(crate) fn cve_number(id: &str) -> Option<(u32, u64)> {
     Some((year.parse().ok()?, number.parse().ok()?))
 }
 
-/// Whether a record is a security announcement of Debian: it tells of an update and names the CVEs it fixes,
+/// Beginnings of the ids of announcements.
+const ANNOUNCEMENTS: [&str; 27] = [
+    "ALAS",
+    "ALBA-",
+    "ALEA-",
+    "ALSA-",
+    "DLA-",
+    "DSA-",
+    "DTSA-",
+    "ELA-",
+    "ELBA-",
+    "ELEA-",
+    "ELSA-",
+    "FEDORA-",
+    "LSN-",
+    "MGAA-",
+    "MGASA-",
+    "OESA-",
+    "PHSA-",
+    "RHBA-",
+    "RHEA-",
+    "RHSA-",
+    "RLBA-",
+    "RLEA-",
+    "RLSA-",
+    "RXSA-",
+    "SUSE-",
+    "USN-",
+    "openSUSE-",
+];
+
+/// Beginnings of the ids of announcements that are not about security unless they name a CVE.
+const ENHANCEMENTS: [&str; 14] = [
+    "ALBA-",
+    "ALEA-",
+    "ELBA-",
+    "ELEA-",
+    "MGAA-",
+    "RHBA-",
+    "RHEA-",
+    "RLBA-",
+    "RLEA-",
+    "SUSE-FU-",
+    "SUSE-OU-",
+    "SUSE-RU-",
+    "openSUSE-FU-",
+    "openSUSE-RU-",
+];
+
+/// Whether a record is an announcement of a distribution: it tells of an update and names the CVEs it fixes,
 /// rather than being a record of one vulnerability.
 pub(crate) fn is_announcement(id: &str) -> bool {
-    ["DSA-", "DLA-", "DTSA-", "ELA-"].iter().any(|prefix| id.starts_with(prefix))
+    ANNOUNCEMENTS.iter().any(|prefix| id.starts_with(prefix))
+}
+
+/// Whether an announcement is one of mended bugs or new features, and says nothing of security by itself.
+pub(crate) fn is_enhancement(id: &str) -> bool {
+    ENHANCEMENTS.iter().any(|prefix| id.starts_with(prefix))
 }
 
 /// Whether a record reports malware rather than a mistake.

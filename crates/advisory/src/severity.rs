@@ -42,7 +42,7 @@ impl Severity {
     /// Reads the words that databases rate with, in any case: GitHub's, Red Hat's, plain ones.
     pub(crate) fn from_rating(rating: &str) -> Option<Self> {
         match rating.to_ascii_lowercase().as_str() {
-            "negligible" | "none" => Some(Self::Negligible),
+            "negligible" | "none" | "unimportant" => Some(Self::Negligible),
             "low" => Some(Self::Low),
             "medium" | "moderate" => Some(Self::Medium),
             "high" | "important" => Some(Self::High),

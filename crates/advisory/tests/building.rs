@@ -160,8 +160,8 @@ fn what_cannot_be_stored_is_counted() {
     let directory = TempDir::new().unwrap();
     let mut mixed = record("GHSA-1", "2024-01-01T00:00:00Z", "a", "2.0.0");
     mixed["affected"].as_array_mut().unwrap().extend([
-        json!({"package": {"ecosystem": "Maven", "name": "a:b"}, "versions": ["1"]}),
-        json!({"package": {"ecosystem": "Red Hat:enterprise_linux:9::baseos", "name": "c"}, "versions": ["1"]}),
+        json!({"package": {"ecosystem": "Android", "name": "a:b"}, "versions": ["1"]}),
+        json!({"package": {"ecosystem": "CRAN:release:9", "name": "c"}, "versions": ["1"]}),
         json!({"ranges": [{"type": "GIT", "repo": "https://example.org", "events": [{"introduced": "0"}]}]}),
         json!({"package": {"ecosystem": "PyPI", "name": "d"},
             "ranges": [{"type": "GIT", "repo": "https://example.org", "events": [{"introduced": "0"}]}]}),
@@ -174,7 +174,7 @@ fn what_cannot_be_stored_is_counted() {
     let skipped = report.skipped;
     assert_eq!(
         skipped.ecosystems.into_iter().collect::<Vec<_>>(),
-        [("Maven".to_owned(), 1), ("Red Hat".to_owned(), 1)]
+        [("Android".to_owned(), 1), ("CRAN".to_owned(), 1)]
     );
     assert_eq!((skipped.without_package, skipped.without_versions, skipped.unreadable), (1, 1, 1));
     assert_eq!(skipped.unreadable_named[0].name, "records: broken.json line 1");
@@ -278,9 +278,9 @@ fn broken_inputs_are_refused_with_a_reason() {
 #[test]
 fn inputs_without_anything_to_match_make_no_database() {
     let directory = TempDir::new().unwrap();
-    let maven = json!({"id": "GHSA-1", "modified": "2024-01-01T00:00:00Z",
-        "affected": [{"package": {"ecosystem": "Maven", "name": "a:b"}, "versions": ["1"]}]});
-    let inputs = write_records(&directory, &[maven]);
+    let android = json!({"id": "GHSA-1", "modified": "2024-01-01T00:00:00Z",
+        "affected": [{"package": {"ecosystem": "Android", "name": "a:b"}, "versions": ["1"]}]});
+    let inputs = write_records(&directory, &[android]);
     assert!(matches!(failure(&directory, &inputs), Error::NothingToStore));
     assert!(matches!(failure(&directory, &[]), Error::NothingToStore));
     assert!(matches!(failure(&directory, &[fixtures("exploitation")]), Error::NothingToStore));

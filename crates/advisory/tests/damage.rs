@@ -44,7 +44,8 @@ fn ask(path: &Path) -> Result<(), Error> {
         component(Pypi, "django", "3.2.12"),
     ];
     for (id, version) in [("debian", "12"), ("debian", ""), ("alpine", "3.8.1")] {
-        let matches = match_inventory(&database, &image(distro(id, version), components.clone()));
+        let matches =
+            match_inventory(&database, &image(distro(id, version), components.clone()), support::BUILT_AT);
         for finding in &matches.findings {
             black_box(database.advisories_named(&finding.id));
         }
@@ -153,8 +154,8 @@ fn every_refusal_is_one_clear_sentence() {
         changed[position] = byte;
         changed
     };
-    insta::assert_snapshot!(refusal(&with(16, 0)), @"the advisory database DIR/advisories.db was made by an older version of Tidewaiter (format 0, this one reads 1); build it again with `tidewaiter db build`");
-    insta::assert_snapshot!(refusal(&with(16, 99)), @"the advisory database DIR/advisories.db was made by a newer version of Tidewaiter (format 99, this one reads 1); build it again with `tidewaiter db build`");
+    insta::assert_snapshot!(refusal(&with(16, 0)), @"the advisory database DIR/advisories.db was made by an older version of Tidewaiter (format 0, this one reads 2); build it again with `tidewaiter db build`");
+    insta::assert_snapshot!(refusal(&with(16, 99)), @"the advisory database DIR/advisories.db was made by a newer version of Tidewaiter (format 99, this one reads 2); build it again with `tidewaiter db build`");
     insta::assert_snapshot!(refusal(&with(30, !bytes[30])), @"the advisory database DIR/advisories.db is damaged (its header does not match its checksum); build it again with `tidewaiter db build`");
     let records = Header::of(&bytes).sections[8].0;
     insta::assert_snapshot!(refusal(&with(records, !bytes[records])), @"the advisory database DIR/advisories.db is damaged (its records do not match their checksum); build it again with `tidewaiter db build`");
@@ -170,7 +171,7 @@ fn a_damaged_text_costs_only_the_text() {
     let directory = TempDir::new().unwrap();
     let (path, mut bytes) = small_database(&directory);
     let header = Header::of(&bytes);
-    let (offset, length) = header.sections[14];
+    let (offset, length) = header.sections[15];
     bytes[offset + length / 2] ^= 0xff;
     std::fs::write(&path, &bytes).unwrap();
     let database = Database::open(&path).unwrap();

@@ -5,10 +5,10 @@ mod support;
 use serde_json::json;
 use support::{component, database_of, distro, fixture_database, image};
 use tidewaiter_advisory::{
-    Database, Finding, FixState, Severity, SeveritySource, match_component, match_inventory,
+    Database, Finding, FixState, Matches, Severity, SeveritySource, match_component, match_inventory,
 };
 use tidewaiter_inventory::ComponentKind::{Apk, Deb, Golang, Npm, Pypi};
-use tidewaiter_inventory::{Component, Distro};
+use tidewaiter_inventory::{Component, Distro, Inventory};
 
 /// One line per finding: what a person would look at first.
 fn line(finding: &Finding) -> String {
@@ -91,7 +91,7 @@ fn the_urgency_of_debian_decides_the_severity() {
     );
     assert_eq!(
         judge(&buster, &component(Deb, "salt-common of salt", "2018.3.4+dfsg1-6")),
-        (Severity::Unknown, SeveritySource::Nobody, None, FixState::WontFix)
+        (Severity::Unknown, SeveritySource::Nobody, None, FixState::EndOfLife)
     );
 }
 
@@ -108,20 +108,26 @@ fn announcements_fold_into_the_records_of_their_cves() {
         lines,
         [
             "CVE-2021-4160 medium fixed in 1.1.1k-1+deb11u2",
+            "CVE-2022-0778 unknown fixed in 1.1.1k-1+deb11u2",
             "CVE-2023-0464 high fixed in 1.1.1n-0+deb11u5",
-            "DSA-5103-1 unknown fixed in 1.1.1k-1+deb11u2, also CVE-2022-0778",
-            "DSA-5417-1 unknown fixed in 1.1.1n-0+deb11u5, also CVE-2023-0465 CVE-2023-0466 CVE-2023-2650",
+            "CVE-2023-0465 unknown fixed in 1.1.1n-0+deb11u5",
+            "CVE-2023-0466 unknown fixed in 1.1.1n-0+deb11u5",
+            "CVE-2023-2650 unknown fixed in 1.1.1n-0+deb11u5",
         ]
     );
     assert_eq!(findings[0].announcements, ["DSA-5103-1"]);
-    assert_eq!(findings[1].announcements, ["DSA-5417-1"]);
+    assert_eq!(findings[1].announcements, ["DSA-5103-1"]);
+    assert_eq!(findings[2].announcements, ["DSA-5417-1"]);
     // For a release that has no records of CVEs the announcement is all there is.
     let old = component(Deb, "libssl1.1 of openssl", "1.1.1d-0+deb10u7");
     check(
         &database,
         distro("debian", "10").as_ref(),
         &old,
-        &["DSA-5103-1 medium fixed in 1.1.1d-0+deb10u8, also CVE-2021-4160 CVE-2022-0778"],
+        &[
+            "CVE-2021-4160 medium fixed in 1.1.1d-0+deb10u8",
+            "CVE-2022-0778 unknown fixed in 1.1.1d-0+deb10u8",
+        ],
     );
     // All CVEs of DSA-5863-1 have records: it says nothing by itself.
     check(
@@ -278,14 +284,30 @@ fn the_explanation_can_be_checked_by_hand() {
     insta::assert_snapshot!(text(None, &component(Npm, "ecstatic", "4.0.0")).join("\n"), @"GHSA-x4rf-4mqf-cm8w lists npm package ecstatic as affected in versions from 4.0.0 up to, but not including, 4.1.2. Version 4.0.0 is installed.");
     insta::assert_snapshot!(
         text(distro("debian", "10"), &component(Deb, "libssl1.1 of openssl", "1.1.1d-0+deb10u7")).join("\n"),
-        @"DSA-5103-1 lists Debian:10 source package openssl as affected in versions before 1.1.1d-0+deb10u8. libssl1.1 is built from openssl 1.1.1d-0+deb10u7."
+        @r#"
+    DSA-5103-1 lists Debian:10 source package openssl as affected in versions before 1.1.1d-0+deb10u8. libssl1.1 is built from openssl 1.1.1d-0+deb10u7.
+    DSA-5103-1 lists Debian:10 source package openssl as affected in versions before 1.1.1d-0+deb10u8. libssl1.1 is built from openssl 1.1.1d-0+deb10u7.
+    "#
     );
 }
 
-/// The problems of an image with one component.
-fn problems(database: &Database, distro: Option<Distro>, component: Component) -> Vec<String> {
-    let matches = match_inventory(database, &image(distro, vec![component]));
-    matches.problems.into_iter().map(|problem| problem.reason).collect()
+/// Holds an image against a database, at a time when everything in it is supported.
+fn judge(database: &Database, inventory: &Inventory) -> Matches {
+    match_inventory(database, inventory, support::BUILT_AT)
+}
+
+/// What of an image with one component is not judged.
+fn gaps(database: &Database, distro: Option<Distro>, component: Component) -> Vec<String> {
+    let matches = judge(database, &image(distro, vec![component]));
+    matches.gaps.into_iter().map(|gap| gap.text).collect()
+}
+
+/// What of one component cannot be decided.
+fn undecided(database: &Database, component: Component) -> String {
+    let matches = judge(database, &image(None, vec![component]));
+    assert_eq!(matches.findings, []);
+    let lines = matches.undecided.iter().map(|one| format!("{} {}: {}", one.id, one.severity, one.reason));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -293,21 +315,23 @@ fn what_cannot_be_judged_is_said() {
     let (_directory, database) = fixture_database();
     let glibc = || component(Deb, "libc6 of glibc", "2.36-9");
     let none: [String; 0] = [];
-    assert_eq!(problems(&database, distro("debian", "12"), glibc()), none);
-    insta::assert_snapshot!(problems(&database, None, glibc()).join("\n"), @"The image names no operating system (it has no os-release file), so 1 Debian package could not be judged.");
-    insta::assert_snapshot!(problems(&database, distro("ubuntu", "24.04"), glibc()).join("\n"), @"No advisories are known for ubuntu 24.04, so 1 Debian package could not be judged. Tidewaiter judges packages of Debian and Alpine Linux and of what is built directly from them.");
-    insta::assert_snapshot!(problems(&database, distro("debian", "15"), glibc()).join("\n"), @"The advisory database holds nothing for Debian:15 (it does for Debian:10, Debian:11, Debian:12, Debian:13), so 1 Debian package could not be judged. Build one from newer or more data with `tidewaiter db build`.");
-    insta::assert_snapshot!(problems(&database, distro("debian", ""), glibc()).join("\n"), @"debian is a rolling release that nobody publishes advisories for; its packages were judged by those of Debian:13, the newest release the advisory database covers. What is fixed only in newer packages may be missing or too much.");
-    insta::assert_snapshot!(problems(&database, distro("alpine", "3.19.1"), glibc()).join("\n"), @"1 Debian package could not be judged: alpine 3.19.1 has another package manager.");
-    insta::assert_snapshot!(problems(&database, distro("alpine", "edge"), component(Apk, "libtasn1", "4.19.0-r0")).join("\n"), @"alpine edge is a rolling release that nobody publishes advisories for; its packages were judged by those of Alpine:v3.21, the newest release the advisory database covers. What is fixed only in newer packages may be missing or too much.");
-    insta::assert_snapshot!(problems(&database, None, component(Npm, "lodash", "latest")).join("\n"), @r#""latest" is not a version in the SemVer order, so npm lodash was judged as older than every real version."#);
+    assert_eq!(gaps(&database, distro("debian", "12"), glibc()), none);
+    insta::assert_snapshot!(gaps(&database, None, glibc()).join("\n"), @"The image names no operating system (it has no os-release file), so 1 Debian package could not be judged.");
+    insta::assert_snapshot!(gaps(&database, distro("plan9", "4"), glibc()).join("\n"), @r#"No advisories are known for plan9 4, so 1 Debian package could not be judged."#);
+    insta::assert_snapshot!(gaps(&database, distro("debian", "15"), glibc()).join("\n"), @"The advisory database holds nothing for Debian:15 (it does for Debian:10, Debian:11, Debian:12, Debian:13), so 1 Debian package could not be judged. Build one from newer or more data with `tidewaiter db build`.");
+    insta::assert_snapshot!(gaps(&database, distro("debian", ""), glibc()).join("\n"), @"debian is a rolling release that nobody publishes advisories for; its packages were judged by those of Debian:13, the newest release the advisory database covers. What is fixed only in newer packages may be missing or too much.");
+    insta::assert_snapshot!(gaps(&database, distro("alpine", "3.19.1"), glibc()).join("\n"), @"1 Debian package could not be judged: alpine 3.19.1 has another package manager.");
+    insta::assert_snapshot!(gaps(&database, distro("alpine", "edge"), component(Apk, "libtasn1", "4.19.0-r0")).join("\n"), @"alpine edge is a rolling release that nobody publishes advisories for; its packages were judged by those of Alpine:v3.21, the newest release the advisory database covers. What is fixed only in newer packages may be missing or too much.");
+    insta::assert_snapshot!(undecided(&database, component(Npm, "lodash", "latest")), @r#"CVE-2021-23337 high: "latest" is not a version in the SemVer order."#);
     let (_go, go) = database_of(&[json!({
         "id": "GHSA-1", "modified": "2024-01-01T00:00:00Z",
         "affected": [{"package": {"ecosystem": "Go", "name": "example.com/a"},
             "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.2.0"}]}]}],
     })]);
     let built = || component(Golang, "example.com/a", "(devel)");
-    insta::assert_snapshot!(problems(&go, None, built()).join("\n"), @"Go example.com/a was built from a working copy and says no version, so it could not be judged; what it is built of was.");
+    insta::assert_snapshot!(undecided(&go, built()), @r#"GHSA-1 unknown: example.com/a says no version; it was built from a working copy."#);
+    // A commit that no release came before is neither older nor newer than a release.
+    insta::assert_snapshot!(undecided(&go, component(Golang, "example.com/a", "v0.0.0-20240414223325-4c6b2a6a3f4b")), @r#"GHSA-1 unknown: v0.0.0-20240414223325-4c6b2a6a3f4b is a commit that no release came before, and the record speaks of releases."#);
     assert_eq!(match_component(&go, None, &built()).len(), 0);
     assert_eq!(match_component(&go, None, &component(Golang, "example.com/a", "v1.1.9")).len(), 1);
     assert_eq!(match_component(&go, None, &component(Golang, "example.com/a", "v1.2.0")).len(), 0);
@@ -315,7 +339,7 @@ fn what_cannot_be_judged_is_said() {
         "id": "CVE-2024-1", "modified": "2024-01-01T00:00:00Z",
         "affected": [{"package": {"ecosystem": "Debian:12", "name": "a"}, "versions": ["1"]}],
     })]);
-    insta::assert_snapshot!(problems(&only_debian, None, component(Npm, "lodash", "1.0.0")).join("\n"), @"The advisory database holds nothing for npm, so 1 npm package could not be judged. Build one from newer or more data with `tidewaiter db build`.");
+    insta::assert_snapshot!(gaps(&only_debian, None, component(Npm, "lodash", "1.0.0")).join("\n"), @"The advisory database holds nothing for npm, so 1 npm package could not be judged. Build one from newer or more data with `tidewaiter db build`.");
 }
 
 #[test]
@@ -345,7 +369,7 @@ fn the_distribution_decides_about_what_its_packages_own() {
     django.owner = Some(owner.purl.clone());
     // Debian's records name this source package, and hold it fixed.
     let mut inventory = image(distro("debian", "12"), vec![owner.clone(), django.clone()]);
-    let matches = match_inventory(&database, &inventory);
+    let matches = judge(&database, &inventory);
     assert_eq!(matches.findings, []);
     let [suppressed] = matches.suppressed.as_slice() else { panic!("{matches:?}") };
     assert_eq!(suppressed.finding.id, "CVE-2022-28346");
@@ -353,19 +377,19 @@ fn the_distribution_decides_about_what_its_packages_own() {
     // Debian knows the vulnerability, though not in this source package.
     let vendor = component(Deb, "vendored", "1-1");
     inventory.components[0] = Component { purl: owner.purl.clone(), ..vendor };
-    let matches = match_inventory(&database, &inventory);
+    let matches = judge(&database, &inventory);
     assert_eq!(matches.findings, []);
     insta::assert_snapshot!(matches.suppressed[0].reason, @"It was installed by vendored 1-1, and Debian:12 keeps track of CVE-2022-28346 itself without naming source package vendored: what Debian:12 says counts.");
     // It says nothing of this one at all, so the upstream record stands.
     let mut requests = component(Pypi, "salt", "2015.5.4");
     requests.owner = Some(owner.purl);
     inventory.components[1] = requests;
-    let matches = match_inventory(&database, &inventory);
+    let matches = judge(&database, &inventory);
     assert_eq!(matches.suppressed, []);
     assert_eq!(matches.findings.len(), 1);
     // No owner, or one that is not there: nothing is suppressed.
     django.owner = Some("pkg:deb/debian/gone@1".to_owned());
-    let matches = match_inventory(&database, &image(distro("debian", "12"), vec![django]));
+    let matches = judge(&database, &image(distro("debian", "12"), vec![django]));
     assert_eq!((matches.findings.len(), matches.suppressed.len()), (1, 0));
 }
 
@@ -377,8 +401,8 @@ fn findings_survive_json() {
         component(Pypi, "django", "3.2.12"),
         component(Npm, "lodash", "4.17.20"),
     ];
-    let matches = match_inventory(&database, &image(distro("debian", "12"), components));
+    let matches = judge(&database, &image(distro("debian", "12"), components));
     assert_eq!(matches.findings.len(), 3);
     let json = serde_json::to_string(&matches).unwrap();
-    assert_eq!(serde_json::from_str::<tidewaiter_advisory::Matches>(&json).unwrap(), matches);
+    assert_eq!(serde_json::from_str::<Matches>(&json).unwrap(), matches);
 }

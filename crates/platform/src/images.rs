@@ -4,8 +4,9 @@ pub mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tidewaiter_advisory::{Severity, match_inventory};
+use tidewaiter_advisory::{Gap, Matches, Severity, Suppressed, Undecided, match_inventory};
 use tidewaiter_db::{Row, Statement, args};
 use tidewaiter_inventory::sbom::{self, Format};
 use tidewaiter_inventory::{Evidence, Inventory, Problem};
@@ -142,7 +143,13 @@ pub struct ImageDetail {
     pub inventory: Option<Inventory>,
     /// What is wrong with it, the worst first.
     pub findings: Vec<ReportedFinding>,
-    /// What could not be read or judged.
+    /// What may be wrong: advisories speak of it, and cannot tell.
+    pub undecided: Vec<Undecided>,
+    /// What would be wrong if somebody did not say otherwise.
+    pub suppressed: Vec<Suppressed>,
+    /// What could not be judged.
+    pub gaps: Vec<Gap>,
+    /// What could not be read.
     pub problems: Vec<Problem>,
 }
 
@@ -223,11 +230,10 @@ impl Platform {
             State::Analysed => self.objects.get::<Inventory>(&inventory_key(digest)).await?,
             State::Pending | State::Failed => None,
         };
-        let mut problems = summary.problems.clone();
-        problems.extend(
-            inventory.as_ref().map(|inventory| self.database_problems(inventory)).unwrap_or_default(),
-        );
-        Ok(ImageDetail { summary, inventory, findings, problems })
+        let Matches { undecided, suppressed, gaps, .. } =
+            inventory.as_ref().map(|inventory| self.judge_whole(inventory)).unwrap_or_default();
+        let problems = summary.problems.clone();
+        Ok(ImageDetail { summary, inventory, findings, undecided, suppressed, gaps, problems })
     }
 
     /// What is inside an image, as a document. [`Error::UnknownImage`] also while it was not read yet.
@@ -248,12 +254,11 @@ impl Platform {
         written.map_err(|source| Error::Task { what: "writing a document", source })
     }
 
-    /// What the database cannot say of an inventory as a whole: an operating system it does not know.
-    fn database_problems(&self, inventory: &Inventory) -> Vec<Problem> {
-        let Some(database) = self.advisories.current() else {
-            return Vec::new();
-        };
-        match_inventory(&database, inventory).problems
+    /// What the database says of an inventory as a whole, apart from the findings, which are kept.
+    fn judge_whole(&self, inventory: &Inventory) -> Matches {
+        let now = Timestamp::from_microsecond(self.clock.now()).unwrap_or_default();
+        let database = self.advisories.current();
+        database.map(|database| match_inventory(&database, inventory, now)).unwrap_or_default()
     }
 
     async fn findings(&self, digest: &Digest) -> Result<Vec<ReportedFinding>> {

@@ -1,7 +1,7 @@
 //! The shape in which the findings of an image leave the house: one for the API and the command line.
 
 use serde::{Deserialize, Serialize};
-use tidewaiter_advisory::{Finding, FixState, Matches, Severity};
+use tidewaiter_advisory::{Finding, FixState, Gap, Matches, Severity, Suppressed, Undecided};
 use tidewaiter_inventory::{Component, Evidence, Inventory, Problem, SourcePackage};
 
 /// What is known to be wrong with an image.
@@ -11,7 +11,16 @@ pub struct Report {
     pub image: ReportedImage,
     /// What is wrong, the worst first.
     pub findings: Vec<ReportedFinding>,
-    /// What could not be read or judged.
+    /// What may be wrong: advisories speak of it, and cannot tell.
+    #[serde(default)]
+    pub undecided: Vec<Undecided>,
+    /// What would be wrong if somebody did not say otherwise.
+    #[serde(default)]
+    pub suppressed: Vec<Suppressed>,
+    /// What could not be judged, and what makes the judgement doubtful.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// What could not be read.
     pub problems: Vec<Problem>,
 }
 
@@ -89,6 +98,8 @@ impl ReportedFix {
             FixState::NotFixed => "not fixed yet".to_owned(),
             FixState::WontFix => "will not be fixed".to_owned(),
             FixState::Deferred => "deferred".to_owned(),
+            FixState::EndOfLife => "end of life".to_owned(),
+            FixState::UnderInvestigation => "under investigation".to_owned(),
             FixState::Unknown => "unknown".to_owned(),
         }
     }
@@ -142,7 +153,13 @@ impl Report {
             })
             .collect();
         sort(&mut findings);
-        let problems = inventory.problems.iter().chain(&matches.problems).cloned().collect();
-        Self { image, findings, problems }
+        Self {
+            image,
+            findings,
+            undecided: matches.undecided.clone(),
+            suppressed: matches.suppressed.clone(),
+            gaps: matches.gaps.clone(),
+            problems: inventory.problems.clone(),
+        }
     }
 }

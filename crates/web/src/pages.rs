@@ -66,6 +66,11 @@ pub(crate) async fn image(
         image: ImageRow::new(detail.summary),
         layers,
         findings: detail.findings.iter().map(FindingRow::new).collect(),
-        problems: detail.problems.iter().map(problem_text).collect(),
+        problems: detail
+            .gaps
+            .iter()
+            .map(|gap| gap.text.clone())
+            .chain(detail.problems.iter().map(problem_text))
+            .collect(),
     }))
 }

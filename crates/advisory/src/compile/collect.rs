@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 use super::spool::{Reader, Spool, Spooled};
 use super::{Skipped, Source, Unreadable};
 use crate::database::details::LongText;
-use crate::database::layout::Urgency;
-use crate::feeds::{Item, Origin, SourceKind, epss, kev, osv};
+use crate::feeds::record::{self, Record, Status, Unmatchable};
+use crate::feeds::support::Cycle;
+use crate::feeds::{Item, Origin, SourceKind, epss, kev};
 use crate::naming;
 use crate::range::{self, Event, EventKind};
 use crate::severity::{Cvss, Severity};
@@ -38,6 +39,9 @@ pub(super) struct Advisory {
     pub(super) summary: String,
     pub(super) cvss: Option<Cvss>,
     pub(super) rating: Option<Severity>,
+    /// The module streams it is about, `nodejs:18` each.
+    pub(super) streams: Vec<String>,
+    pub(super) weakness: Option<String>,
     pub(super) affected: Vec<Affected>,
     pub(super) text: Spooled,
 }
@@ -49,7 +53,11 @@ pub(super) struct Affected {
     pub(super) name: String,
     pub(super) ranges: Vec<Vec<(EventKind, String)>>,
     pub(super) versions: Vec<String>,
-    pub(super) urgency: Urgency,
+    pub(super) severity: Severity,
+    pub(super) status: Status,
+    pub(super) note: String,
+    /// A version in the ranges is none.
+    pub(super) malformed: bool,
     /// See [`EntryRow::linked`](crate::database::layout::EntryRow).
     pub(super) linked: Vec<String>,
 }
@@ -59,6 +67,8 @@ pub(super) struct Collected {
     pub(super) advisories: BTreeMap<String, Advisory>,
     pub(super) epss: BTreeMap<String, Epss>,
     pub(super) kev: BTreeMap<String, kev::Entry>,
+    /// Until when releases are supported, sorted.
+    pub(super) support: Vec<Cycle>,
     pub(super) sources: Vec<Source>,
     pub(super) skipped: Skipped,
 }
@@ -76,6 +86,7 @@ pub(super) struct Collector {
     epss: BTreeMap<String, (Option<Timestamp>, Epss)>,
     kev: BTreeMap<String, kev::Entry>,
     kev_released: Option<Timestamp>,
+    support: Vec<Cycle>,
     sources: BTreeMap<(String, SourceKind), Source>,
     skipped: Skipped,
     spool: Spool,
@@ -96,6 +107,7 @@ impl Collector {
             epss: BTreeMap::new(),
             kev: BTreeMap::new(),
             kev_released: None,
+            support: Vec::new(),
             sources: BTreeMap::new(),
             skipped: Skipped::default(),
             spool,
@@ -121,6 +133,10 @@ impl Collector {
                 self.source(origin, catalogue.released, catalogue.vulnerabilities.len() as u64);
                 self.catalogue(catalogue);
             }
+            Item::Support(cycles) => {
+                self.source(origin, None, cycles.len() as u64);
+                self.support.extend(cycles);
+            }
             Item::EpssDate(date) => self.source(origin, date, 0),
             Item::Epss(row) => {
                 self.source(origin, None, 1);
@@ -143,7 +159,7 @@ impl Collector {
         source.data_time = source.data_time.max(time);
     }
 
-    fn advisory(&mut self, record: osv::Record, json: &[u8]) -> io::Result<()> {
+    fn advisory(&mut self, record: Record, json: &[u8]) -> io::Result<()> {
         let digest = Sha256::digest(json);
         let digest = digest.first_chunk().copied().unwrap_or_default();
         let age = (record.modified, digest);
@@ -159,12 +175,12 @@ impl Collector {
         Ok(())
     }
 
-    fn reduce(&mut self, record: osv::Record) -> io::Result<Advisory> {
-        for reason in record.unmatchable {
+    fn reduce(&mut self, mut record: Record) -> io::Result<Advisory> {
+        for reason in std::mem::take(&mut record.unmatchable) {
             match reason {
-                osv::Unmatchable::NoPackage => self.skipped.without_package += 1,
-                osv::Unmatchable::OnlyCommits => self.skipped.without_versions += 1,
-                osv::Unmatchable::Ecosystem(name) => {
+                Unmatchable::NoPackage => self.skipped.without_package += 1,
+                Unmatchable::OnlyCommits => self.skipped.without_versions += 1,
+                Unmatchable::Ecosystem(name) => {
                     // Releases (`Red Hat:enterprise_linux:9`) would make a long list of the same reason.
                     let family = name.split(':').next().unwrap_or_default().to_owned();
                     *self.skipped.ecosystems.entry(family).or_default() += 1;
@@ -182,6 +198,10 @@ impl Collector {
             aliases.retain(|name| naming::cve_number(name).is_none());
         } else {
             aliases.extend(record.upstream);
+        }
+        if named.is_empty() && naming::is_enhancement(&record.id) {
+            self.skipped.enhancements += record.affected.len() as u64;
+            record.affected.clear();
         }
         let summary = shorten(&record.summary, &record.details);
         let text = if record.affected.is_empty() {
@@ -204,9 +224,11 @@ impl Collector {
             published: record.published,
             aliases,
             named,
-            summary,
             cvss: Cvss::best(record.vectors.iter().map(String::as_str)),
-            rating: record.rating.as_deref().and_then(Severity::from_rating),
+            rating: record.rating.as_deref().and_then(Severity::from_rating).or_else(|| rating_of(&summary)),
+            streams: if announcement { streams(&summary) } else { Vec::new() },
+            weakness: record.weaknesses.into_iter().next(),
+            summary,
             affected: record.affected.into_iter().map(reduce_affected).collect(),
             text,
         })
@@ -244,10 +266,16 @@ impl Collector {
                 None => self.skipped.withdrawn += 1,
             }
         }
+        // Of several tables the one that says the longest support is the newest, as far as one can tell.
+        self.support.sort_unstable();
+        self.support.reverse();
+        self.support.dedup_by(|a, b| (&a.id, &a.version) == (&b.id, &b.version));
+        self.support.reverse();
         let collected = Collected {
             advisories,
             epss: self.epss.into_iter().map(|(cve, (_, epss))| (cve, epss)).collect(),
             kev: self.kev,
+            support: self.support,
             sources: self.sources.into_values().collect(),
             skipped: self.skipped,
         };
@@ -255,22 +283,36 @@ impl Collector {
     }
 }
 
-fn reduce_affected(affected: osv::Affected) -> Affected {
-    let osv::Affected { ecosystem, scheme, name, mut ranges, versions, urgency } = affected;
+/// What some distributions begin the line about an update with: `Important: openssl security update`.
+fn rating_of(summary: &str) -> Option<Severity> {
+    Severity::from_rating(summary.split_once(": ")?.0)
+}
+
+/// The module streams that the line about an update names: `nodejs:18 security update`.
+fn streams(summary: &str) -> Vec<String> {
+    let is_part = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
+    };
+    let words = summary.split_whitespace().map(|word| word.trim_matches([',', ';', '(', ')']));
+    words
+        .filter(|word| word.split_once(':').is_some_and(|(name, stream)| is_part(name) && is_part(stream)))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn reduce_affected(affected: record::Affected) -> Affected {
+    let record::Affected { ecosystem, scheme, name, mut ranges, versions, severity, status, note } = affected;
     for events in &mut ranges {
         range::sort(scheme, events);
     }
+    let is_version = |version: &String| version == range::BEGINNING || scheme.is_valid(version);
+    let malformed = !ranges.iter().flatten().all(|(_, version)| is_version(version));
     let mut versions = not_in_ranges(scheme, versions, &ranges);
     versions.sort();
     versions.dedup();
-    Affected {
-        name: naming::package_name(scheme, &name).into_owned(),
-        ecosystem,
-        ranges,
-        versions,
-        urgency: urgency.as_deref().map(Urgency::parse).unwrap_or_default(),
-        linked: Vec::new(),
-    }
+    let name = naming::package_name(scheme, &name).into_owned();
+    Affected { name, ecosystem, ranges, versions, severity, status, note, malformed, linked: Vec::new() }
 }
 
 /// Exports list every affected version beside the ranges that say the same; only what the ranges do not

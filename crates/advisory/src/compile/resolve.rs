@@ -1,12 +1,11 @@
 //! What records say of each other: which name each is shown under, how bad it is when it does not say so
 //! itself, and which security announcements are already told by the records of their CVEs.
 //!
-//! **Debian's announcements** (DSA, DLA, DTSA) are one record per update, and name the CVEs it fixes. For
-//! the supported releases each of these CVEs has a record of its own, with its own verdict per release and
-//! package; for older releases the announcement is all there is. So, per release and package:
-//! a CVE that has a record there is *covered*, its record alone decides, and the announcement is only linked
-//! to it; the announcement stands for itself for the CVEs that are not covered, and for itself alone when it
-//! names none.
+//! **Announcements** of distributions (DSA, ALSA, RHSA, USN …) are one record per update, and name the CVEs it
+//! fixes. Some distributions also publish a record of each CVE, with a verdict per release and package; others do
+//! not, or not for all releases. So, per release and package: a CVE that has a record there is *covered*, its record
+//! alone decides, and the announcement is only linked to it; for the CVEs that are not covered the announcement
+//! decides, and for itself alone when it names none.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -60,12 +59,17 @@ pub(super) fn fold_announcements(advisories: &mut Advisories) -> u64 {
 
 /// Every (ecosystem, package, CVE) that a record of the CVE itself decides.
 fn covered(advisories: &Advisories) -> HashSet<(String, String, String)> {
+    let announcements = advisories.values().filter(|advisory| naming::is_announcement(&advisory.id));
+    let announcing: HashSet<&str> = announcements
+        .flat_map(|advisory| &advisory.affected)
+        .map(|affected| affected.ecosystem.as_str())
+        .collect();
     let mut covered = HashSet::new();
     for advisory in advisories.values().filter(|advisory| !naming::is_announcement(&advisory.id)) {
         let Some(cve) = own_cve(advisory) else { continue };
         for Affected { ecosystem, name, .. } in &advisory.affected {
-            // Only Debian has announcements; the other ecosystems would only fill the set.
-            if ecosystem.starts_with("Debian") {
+            // Ecosystems without announcements would only fill the set.
+            if announcing.contains(ecosystem.as_str()) {
                 covered.insert((ecosystem.clone(), name.clone(), cve.to_owned()));
             }
         }
@@ -154,6 +158,9 @@ fn severity<'a>(advisory: &'a Advisory, others: &[&'a Advisory]) -> Rating<'a> {
 }
 
 fn own_severity(advisory: &Advisory) -> Option<Rating<'_>> {
+    if let (true, Some(rating)) = (naming::is_announcement(&advisory.id), advisory.rating) {
+        return Some((rating, SeveritySource::Distribution, advisory.cvss.as_ref()));
+    }
     let cvss = advisory.cvss.as_ref().map(|cvss| (cvss.severity, SeveritySource::Cvss, Some(cvss)));
     cvss.or_else(|| advisory.rating.map(|rating| (rating, SeveritySource::Rating, None)))
 }

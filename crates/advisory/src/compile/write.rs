@@ -235,6 +235,7 @@ impl<'a> Tables<'a> {
         ecosystems.sort_unstable();
         ecosystems.dedup();
         let ecosystems = self.list(&ecosystems)?;
+        let streams = self.list(&advisory.streams)?;
         let summary = Run {
             first: row_number(self.summaries.len(), "bytes of summaries")?,
             count: row_number(advisory.summary.len(), "bytes of summaries")?,
@@ -247,6 +248,8 @@ impl<'a> Tables<'a> {
             canonical: self.strings.number(&resolved.canonical),
             aliases,
             ecosystems,
+            streams,
+            weakness: advisory.weakness.as_ref().map_or(NONE, |weakness| self.strings.number(weakness)),
             summary,
             vector: cvss.map_or(NONE, |cvss| self.strings.number(&cvss.vector)),
             tenths: cvss.map_or(0, |cvss| cvss.tenths),
@@ -275,7 +278,7 @@ impl<'a> Tables<'a> {
             }
         }
         entries.sort_by_key(|(ecosystem, name, number, _)| (*ecosystem, *name, *number));
-        let worst = worst_by_cve(content, stored);
+        let bearing = by_name(content, stored);
         for of_ecosystem in entries.chunk_by(|a, b| a.0 == b.0) {
             let first_key = row_number(self.keys.len(), "packages")?;
             for of_key in of_ecosystem.chunk_by(|a, b| a.1 == b.1) {
@@ -285,12 +288,10 @@ impl<'a> Tables<'a> {
                     let advisory = stored[*number];
                     let resolved = &content.resolved[advisory.id.as_str()];
                     fingerprint.add(advisory, affected, resolved, exploitation);
-                    let rated = rated(advisory, affected, &worst);
-                    if let Some((_, resolved)) = rated {
-                        fingerprint.rating(resolved);
-                    }
-                    let rated = rated.map_or(Ok(NONE), |(number, _)| row_number(number, "records"))?;
-                    self.add_entry(row_number(*number, "records")?, rated, affected)?;
+                    // The records of the CVEs that an announcement stands for may rate them.
+                    let linked = affected.linked.iter().filter_map(|cve| bearing.get(cve.as_str()));
+                    linked.flatten().for_each(|resolved| fingerprint.rating(resolved));
+                    self.add_entry(row_number(*number, "records")?, affected)?;
                 }
                 self.keys.push(KeyRow {
                     name: self.strings.number(of_key[0].1),
@@ -307,7 +308,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    fn add_entry(&mut self, record: u32, rated: u32, affected: &Affected) -> Result<(), Error> {
+    fn add_entry(&mut self, record: u32, affected: &Affected) -> Result<(), Error> {
         let first = row_number(self.events.len(), "events")?;
         for range in &affected.ranges {
             for (place, (kind, version)) in range.iter().enumerate() {
@@ -326,8 +327,10 @@ impl<'a> Tables<'a> {
             events,
             versions,
             linked,
-            rated,
-            urgency: affected.urgency.to_byte(),
+            note: note_of(affected).map_or(NONE, |note| self.strings.number(note)),
+            severity: affected.severity.to_byte(),
+            status: affected.status.to_byte(),
+            malformed: u8::from(affected.malformed),
         });
         Ok(())
     }
@@ -400,34 +403,26 @@ impl<'a> Tables<'a> {
         sections.put(Section::Summaries, self.summaries.as_bytes())?;
         sections.put_rows(Section::Names, &self.names)?;
         sections.put_rows(Section::Epss, &self.epss)?;
-        sections.put_rows(Section::Kev, &self.kev)
+        sections.put_rows(Section::Kev, &self.kev)?;
+        sections.put(Section::Support, &serde_json::to_vec(&content.collected.support)?)
     }
 }
 
-/// For each CVE the worst of its records: row number and rating.
-type WorstByCve<'a> = HashMap<&'a str, (usize, &'a Resolved)>;
-
-fn worst_by_cve<'a>(content: &Content<'a>, stored: &[&'a Advisory]) -> WorstByCve<'a> {
-    let mut worst = WorstByCve::new();
-    for (number, advisory) in stored.iter().enumerate() {
+/// What was found out about the records that bear a name, announcements left out.
+fn by_name<'a>(content: &Content<'a>, stored: &[&'a Advisory]) -> HashMap<&'a str, Vec<&'a Resolved>> {
+    let mut by_name: HashMap<&str, Vec<&Resolved>> = HashMap::new();
+    for advisory in stored.iter().filter(|advisory| !naming::is_announcement(&advisory.id)) {
         let resolved = &content.resolved[advisory.id.as_str()];
-        let known = worst.entry(&resolved.canonical).or_insert((number, resolved));
-        if known.1.severity < resolved.severity {
-            *known = (number, resolved);
+        let names = std::iter::once(&advisory.id).chain(&advisory.aliases).chain([&resolved.canonical]);
+        for name in names {
+            by_name.entry(name).or_default().push(resolved);
         }
     }
-    worst
+    by_name
 }
 
-/// Whose severity counts for what an announcement says: that of the worst CVE it stands for.
-fn rated<'a>(
-    advisory: &Advisory,
-    affected: &Affected,
-    worst: &WorstByCve<'a>,
-) -> Option<(usize, &'a Resolved)> {
-    let is_announcement = naming::is_announcement(&advisory.id);
-    let cves = affected.linked.iter().filter(|_| is_announcement);
-    cves.filter_map(|cve| worst.get(cve.as_str()).copied()).max_by_key(|(_, resolved)| resolved.severity)
+fn note_of(affected: &Affected) -> Option<&str> {
+    Some(affected.note.as_str()).filter(|note| !note.is_empty())
 }
 
 /// Gathers the long texts into frames, writes them, and notes in each record where its text is.
@@ -516,10 +511,12 @@ impl<'a> Strings<'a> {
             texts.extend([advisory.id.as_str(), &resolved.canonical]);
             texts.extend(advisory.aliases.iter().map(String::as_str));
             texts.extend(resolved.cvss.iter().map(|cvss| cvss.vector.as_str()));
+            texts.extend(advisory.streams.iter().chain(&advisory.weakness).map(String::as_str));
             for affected in &advisory.affected {
                 texts.extend([affected.ecosystem.as_str(), &affected.name]);
                 texts.extend(affected.ranges.iter().flatten().map(|(_, version)| version.as_str()));
                 texts.extend(affected.versions.iter().chain(&affected.linked).map(String::as_str));
+                texts.extend(note_of(affected));
             }
         }
         texts.extend(exploitation.epss.keys());
@@ -568,7 +565,10 @@ impl Fingerprint {
         self.texts(&advisory.aliases);
         self.text(&advisory.summary);
         self.rating(resolved);
-        self.0.update([affected.urgency.to_byte()]);
+        self.0.update([affected.severity.to_byte(), affected.status.to_byte()]);
+        self.text(&affected.note);
+        self.texts(&advisory.streams);
+        self.text(advisory.weakness.as_deref().unwrap_or_default());
         for time in [advisory.published, advisory.modified] {
             self.0.update(time.map_or(NO_TIME, Timestamp::as_microsecond).to_le_bytes());
         }

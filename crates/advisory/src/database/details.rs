@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Database;
 use super::layout::{FrameRow, MAX_FRAME, RecordRow, Section};
-use crate::feeds::osv::Reference;
+use crate::feeds::record::Reference;
 
 /// The long text of a record, as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,12 +25,13 @@
 //! | `Summaries` | the one-line texts of the records, apart so that the names that are searched lie close |
 //! | `Names` | [`NameRow`], by name: every id and alias, and the record that bears it |
 //! | `Epss`, `Kev` | [`EpssRow`], [`KevRow`], by CVE |
+//! | `Support` | JSON: until when releases of distributions are supported |
 //! | `Frames`, `Texts` | [`FrameRow`]; zstd frames of the long texts, which matching never touches |
 
 /// The first bytes of every database, whatever its format.
 pub(crate) const MAGIC: [u8; 16] = *b"TidewaiterAdvDB\0";
 /// The format described here. It changes with any change to the sections, their rows or their order.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// Length of magic, format, section count, id and file length.
 pub(crate) const FIXED_HEADER: usize = 16 + 4 + 4 + 32 + 8;
 /// Length of one entry of the section table.
@@ -60,12 +61,13 @@ pub(crate) enum Section {
     Names,
     Epss,
     Kev,
+    Support,
     Frames,
     Texts,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Meta,
         Self::StringEnds,
         Self::Strings,
@@ -79,6 +81,7 @@ impl Section {
         Self::Names,
         Self::Epss,
         Self::Kev,
+        Self::Support,
         Self::Frames,
         Self::Texts,
     ];
@@ -102,6 +105,7 @@ impl Section {
             Self::Names => "names",
             Self::Epss => "EPSS scores",
             Self::Kev => "known exploited vulnerabilities",
+            Self::Support => "dates of support",
             Self::Frames | Self::Texts => "texts",
         }
     }
@@ -210,11 +214,14 @@ row! {
         /// Rows of `Lists`: for a security announcement the CVEs it stands for here, for every other record
         /// the announcements of its fix.
         linked: Run,
-        /// Row of `Records`: whose severity counts, if it is not that of the record itself but of the worst
-        /// CVE that an announcement stands for; else [`NONE`].
-        rated: u32,
-        /// The distribution's verdict of this package, [`Urgency`] as a byte.
-        urgency: u8,
+        /// Why the status is what it is, in the words of whoever says so, or [`NONE`].
+        note: u32,
+        /// How bad the distribution rates it in this package, [`Severity`](crate::Severity) as a byte.
+        severity: u8,
+        /// [`Status`](crate::feeds::record::Status) as a byte.
+        status: u8,
+        /// 1 when a version in the ranges is none in the order of the ecosystem.
+        malformed: u8,
     }
 }
 
@@ -239,6 +246,10 @@ row! {
         aliases: Run,
         /// Rows of `Lists`: the ecosystems it speaks of.
         ecosystems: Run,
+        /// Rows of `Lists`: the module streams of RPM packages that it is about, `nodejs:18` each.
+        streams: Run,
+        /// What sort of mistake it is, `CWE-79`, or [`NONE`].
+        weakness: u32,
         /// Bytes of `Summaries`.
         summary: Run,
         /// CVSS vector, or [`NONE`].
@@ -297,44 +308,5 @@ row! {
         length: u32,
         /// Length before compression.
         unpacked: u32,
-    }
-}
-
-/// What a distribution says of a vulnerability in one of its packages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Urgency {
-    /// Nothing, or *not yet assigned*.
-    #[default]
-    Unassigned,
-    Unimportant,
-    Low,
-    Medium,
-    High,
-    /// The package is not supported any more.
-    EndOfLife,
-}
-
-impl Urgency {
-    const ALL: [Self; 6] =
-        [Self::Unassigned, Self::Unimportant, Self::Low, Self::Medium, Self::High, Self::EndOfLife];
-
-    /// Reads Debian's words; `**` marks those that the tracker guessed.
-    pub(crate) fn parse(word: &str) -> Self {
-        match word.trim_end_matches('*') {
-            "unimportant" => Self::Unimportant,
-            "low" => Self::Low,
-            "medium" => Self::Medium,
-            "high" => Self::High,
-            "end-of-life" => Self::EndOfLife,
-            _ => Self::Unassigned,
-        }
-    }
-
-    pub(crate) fn to_byte(self) -> u8 {
-        self as u8
-    }
-
-    pub(crate) fn from_byte(byte: u8) -> Self {
-        Self::ALL.get(usize::from(byte)).copied().unwrap_or_default()
     }
 }

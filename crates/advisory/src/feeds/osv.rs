@@ -3,115 +3,56 @@
 //! Members of the wrong type that do not decide a verdict (ratings, references) are passed over; where they
 //! do (ids, packages, ranges) the record is refused as a whole, with a reason.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::record::{Affected, MAX_NAME, Record, Status, Unmatchable};
 use crate::range::EventKind;
-use crate::versions::Scheme;
+use crate::severity::Severity;
 
-/// The longest id, package name or version that is believed; real ones stay under 200 characters.
-const MAX_NAME: usize = 1024;
-
-/// One advisory.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) id: String,
-    pub(crate) modified: Option<Timestamp>,
-    pub(crate) published: Option<Timestamp>,
-    pub(crate) withdrawn: bool,
-    /// Other names of the same vulnerability.
-    pub(crate) aliases: Vec<String>,
-    /// Vulnerabilities this record passes on (a distribution's record of a CVE).
-    pub(crate) upstream: Vec<String>,
-    /// Vulnerabilities that have to do with it (the CVEs of a security announcement).
-    pub(crate) related: Vec<String>,
-    pub(crate) summary: String,
-    pub(crate) details: String,
-    pub(crate) references: Vec<Reference>,
-    /// CVSS vectors.
-    pub(crate) vectors: Vec<String>,
-    /// The database's own rating, for example `MODERATE`.
-    pub(crate) rating: Option<String>,
-    /// What is affected, as far as we can match it.
-    pub(crate) affected: Vec<Affected>,
-    /// What is affected but cannot be matched, by reason.
-    pub(crate) unmatchable: Vec<Unmatchable>,
-}
-
-/// A link for further reading.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]
-pub struct Reference {
-    /// What is there, in OSV's words: `ADVISORY`, `FIX`, `WEB`, …
-    #[serde(rename = "type", default)]
-    pub kind: String,
-    /// Where it is.
-    pub url: String,
-}
-
-/// One package that is affected, in one ecosystem.
-#[derive(Debug)]
-pub(crate) struct Affected {
-    /// For example `Debian:12`.
-    pub(crate) ecosystem: String,
-    pub(crate) scheme: Scheme,
-    pub(crate) name: String,
-    /// Ranges that can be ordered; those of git commits are left out.
-    pub(crate) ranges: Vec<Vec<(EventKind, String)>>,
-    /// Versions affected by name.
-    pub(crate) versions: Vec<String>,
-    /// Debian's urgency of the vulnerability in this package.
-    pub(crate) urgency: Option<String>,
-}
-
-/// Why something that is affected cannot be matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unmatchable {
-    /// No package is named: sources in git.
-    NoPackage,
-    /// An ecosystem whose versions we cannot order.
-    Ecosystem(String),
-    /// Only git ranges, no versions.
-    OnlyCommits,
-}
-
-impl Record {
-    /// Reads a record; the reason says what is wrong with it.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
-        let raw: RawRecord<'_> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        if raw.id.is_empty() || raw.id.len() > MAX_NAME {
-            return Err("its id is empty or too long".to_owned());
-        }
-        let mut record = Self {
-            id: raw.id,
-            modified: raw.modified.as_deref().and_then(|time| time.parse().ok()),
-            published: raw.published.as_deref().and_then(|time| time.parse().ok()),
-            withdrawn: raw.withdrawn.is_some(),
-            aliases: names(raw.aliases),
-            upstream: names(raw.upstream),
-            related: names(raw.related),
-            summary: raw.summary.unwrap_or_default(),
-            details: raw.details.unwrap_or_default(),
-            references: raw
-                .references
-                .into_iter()
-                .flatten()
-                .filter_map(|one| serde_json::from_value(one).ok())
-                .collect(),
-            vectors: raw.severity.into_iter().flatten().filter_map(vector).collect(),
-            rating: raw.database_specific.and_then(|extra| Some(extra.get("severity")?.as_str()?.to_owned())),
-            affected: Vec::new(),
-            unmatchable: Vec::new(),
-        };
-        for affected in raw.affected.into_iter().flatten() {
-            match affected.read()? {
-                Ok(affected) => record.affected.push(affected),
-                Err(reason) => record.unmatchable.push(reason),
-            }
-        }
-        Ok(record)
+/// Reads a record; the reason says what is wrong with it.
+pub(super) fn parse(json: &[u8]) -> Result<Record, String> {
+    let raw: RawRecord<'_> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    if raw.id.is_empty() || raw.id.len() > MAX_NAME {
+        return Err("its id is empty or too long".to_owned());
     }
+    let severities: Vec<Value> = raw.severity.into_iter().flatten().collect();
+    // Ubuntu rates its records with its own priorities, and so its packages.
+    let priority = severities.iter().find_map(priority).unwrap_or_default();
+    let extra = raw.database_specific.as_ref();
+    let mut record = Record {
+        id: raw.id,
+        modified: raw.modified.as_deref().and_then(|time| time.parse().ok()),
+        published: raw.published.as_deref().and_then(|time| time.parse().ok()),
+        withdrawn: raw.withdrawn.is_some(),
+        aliases: names(raw.aliases),
+        upstream: names(raw.upstream),
+        related: names(raw.related),
+        summary: raw.summary.unwrap_or_default(),
+        details: raw.details.unwrap_or_default(),
+        references: raw
+            .references
+            .into_iter()
+            .flatten()
+            .filter_map(|one| serde_json::from_value(one).ok())
+            .collect(),
+        vectors: severities.into_iter().filter_map(vector).collect(),
+        rating: extra.and_then(|extra| Some(extra.get("severity")?.as_str()?.to_owned())),
+        weaknesses: extra.map(weaknesses).unwrap_or_default(),
+        affected: Vec::new(),
+        unmatchable: Vec::new(),
+    };
+    for affected in raw.affected.into_iter().flatten() {
+        match affected.read()? {
+            Ok(affected) => {
+                let severity = affected.severity.max(priority);
+                record.affected.push(Affected { severity, ..affected });
+            }
+            Err(reason) => record.unmatchable.push(reason),
+        }
+    }
+    Ok(record)
 }
 
 #[derive(Deserialize)]
@@ -169,33 +110,60 @@ impl RawAffected<'_> {
         let Some(RawPackage { ecosystem: Some(ecosystem), name: Some(name) }) = self.package else {
             return Ok(Err(Unmatchable::NoPackage));
         };
-        let Some(scheme) = Scheme::of_ecosystem(&ecosystem) else {
+        let Some(mut affected) = Affected::new(ecosystem.as_str(), name.as_str()) else {
             return Ok(Err(Unmatchable::Ecosystem(ecosystem)));
         };
-        let versions: Vec<String> = match self.versions {
+        affected.versions = match self.versions {
             Some(raw) => serde_json::from_str::<Option<_>>(raw.get())
                 .map_err(|error| format!("the versions of {name} cannot be read: {error}"))?
                 .unwrap_or_default(),
             None => Vec::new(),
         };
-        let ranges: Vec<_> = self
+        affected.ranges = self
             .ranges
             .into_iter()
             .flatten()
             .filter(|range| range.kind != "GIT")
             .map(|range| range.events.into_iter().flat_map(RawEvent::events).collect::<Vec<_>>())
             .collect();
-        if ranges.is_empty() && versions.is_empty() {
+        if affected.ranges.is_empty() && affected.versions.is_empty() {
             return Ok(Err(Unmatchable::OnlyCommits));
         }
-        let urgency =
-            self.ecosystem_specific.and_then(|extra| Some(extra.get("urgency")?.as_str()?.to_owned()));
-        let affected = Affected { ecosystem, scheme, name, ranges, versions, urgency };
+        let urgency = self.ecosystem_specific.as_ref().and_then(|extra| extra.get("urgency")?.as_str());
+        (affected.severity, affected.status) = urgency.map(read_urgency).unwrap_or_default();
         if affected.texts().any(|text| text.is_empty() || text.len() > MAX_NAME) {
             return Err("a package name or version is empty or too long".to_owned());
         }
         Ok(Ok(affected))
     }
+}
+
+/// Reads Debian's words; `**` marks those that the tracker guessed.
+fn read_urgency(word: &str) -> (Severity, Status) {
+    match word.trim_end_matches('*') {
+        "unimportant" => (Severity::Negligible, Status::Open),
+        "low" => (Severity::Low, Status::Open),
+        "medium" => (Severity::Medium, Status::Open),
+        "high" => (Severity::High, Status::Open),
+        "end-of-life" => (Severity::Unknown, Status::EndOfLife),
+        _ => (Severity::Unknown, Status::Open),
+    }
+}
+
+/// Takes the rating out of `{"type": "Ubuntu", "score": "medium"}`.
+fn priority(severity: &Value) -> Option<Severity> {
+    let score = severity.get("score")?.as_str()?;
+    (severity.get("type")?.as_str()? == "Ubuntu").then(|| Severity::from_rating(score))?
+}
+
+/// The weaknesses that GitHub and others list beside a record.
+fn weaknesses(extra: &Value) -> Vec<String> {
+    let listed = extra.get("cwe_ids").and_then(Value::as_array).into_iter().flatten();
+    listed
+        .filter_map(Value::as_str)
+        .filter(|id| id.starts_with("CWE-") && id.len() < 16)
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Affected {

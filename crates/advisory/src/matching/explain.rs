@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::Target;
+use super::lookup::Target;
 use crate::range::{BEGINNING, End, Interval};
 
 /// Why a component is affected.
@@ -46,15 +46,34 @@ pub(super) enum How<'a> {
     Listed,
 }
 
+impl<'a> How<'a> {
+    /// How the range ends, if it is one.
+    pub(super) fn end(self) -> Option<End<'a>> {
+        match self {
+            Self::Range(Interval { end, .. }) => Some(end),
+            Self::Listed => None,
+        }
+    }
+
+    /// The version that is no longer affected, if the record names one.
+    pub(super) fn fix(self) -> Option<&'a str> {
+        match self.end() {
+            Some(End::Fixed(version)) => Some(version),
+            _ => None,
+        }
+    }
+}
+
 impl RecordMatch {
-    pub(super) fn new(record: &str, target: &Target<'_>, how: How<'_>) -> Self {
-        let (introduced, end) = match how {
-            How::Range(Interval { introduced, end }) => (Some(introduced), end),
-            How::Listed => (None, End::Open),
+    pub(super) fn new(record: &str, target: &Target<'_, '_, '_>, ecosystem: &str, how: How<'_>) -> Self {
+        let introduced = match how {
+            How::Range(Interval { introduced, .. }) => Some(introduced),
+            How::Listed => None,
         };
+        let end = how.end().unwrap_or(End::Open);
         Self {
             record: record.to_owned(),
-            ecosystem: target.scope.ecosystem.to_owned(),
+            ecosystem: ecosystem.to_owned(),
             package: target.package.clone().into_owned(),
             version: target.version.to_owned(),
             introduced: introduced.filter(|version| *version != BEGINNING).map(str::to_owned),
@@ -90,10 +109,14 @@ impl RecordMatch {
 }
 
 /// Puts the reason into words: what each record says, then what is installed.
-pub(super) fn explain(matches: Vec<RecordMatch>, target: &Target<'_>, component: &str) -> Explanation {
+pub(super) fn explain(
+    matches: Vec<RecordMatch>,
+    target: &Target<'_, '_, '_>,
+    component: &str,
+) -> Explanation {
     let mut text = String::new();
     let kind = if target.is_source { "source package" } else { "package" };
-    let subject = format!("{} {kind} {}", target.scope.ecosystem, target.package);
+    let subject = format!("{} {kind} {}", target.scope.label, target.package);
     for (place, one) in matches.iter().enumerate() {
         // Writing to a string cannot fail.
         let _ = match matches[..place].iter().find(|other| one.agrees_with(other)) {

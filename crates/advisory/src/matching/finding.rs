@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tidewaiter_inventory::Problem;
 
 use super::explain::Explanation;
+use super::gap::Gap;
+use crate::feeds::record::Status;
 use crate::severity::{Score, Severity, SeveritySource};
 
 /// One vulnerability of one component.
@@ -12,8 +13,7 @@ use crate::severity::{Score, Severity, SeveritySource};
 pub struct Finding {
     /// The name to show: the CVE where there is one, else the id of the record.
     pub id: String,
-    /// Every other name of it, CVEs first. For a Debian announcement (`DSA-…`) that stands for itself: the
-    /// CVEs it fixes.
+    /// Every other name of it, CVEs first.
     pub aliases: Vec<String>,
     /// How bad it is.
     pub severity: Severity,
@@ -21,6 +21,9 @@ pub struct Finding {
     pub severity_source: SeveritySource,
     /// The CVSS vector and score, when a record has one.
     pub score: Option<Score>,
+    /// What sort of mistake it is, `CWE-79`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weakness: Option<String>,
     /// The component, as its purl.
     pub component: String,
     /// What can be done about it.
@@ -48,6 +51,9 @@ pub struct Fix {
     pub state: FixState,
     /// The versions that fix it, lowest first; empty unless the state is [`FixState::Fixed`].
     pub versions: Vec<String>,
+    /// Why there is none, in the words of whoever says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Whether there is a fix.
@@ -62,8 +68,25 @@ pub enum FixState {
     WontFix,
     /// It was put off.
     Deferred,
+    /// There will be none: the package or its release is not supported any more.
+    EndOfLife,
+    /// It is being looked into.
+    UnderInvestigation,
     /// The records do not say.
     Unknown,
+}
+
+impl FixState {
+    /// What a status says of a fix, if anything.
+    pub(super) fn of_status(status: Status) -> Option<Self> {
+        match status {
+            Status::Open | Status::NotAffected => None,
+            Status::WontFix => Some(Self::WontFix),
+            Status::Deferred => Some(Self::Deferred),
+            Status::EndOfLife => Some(Self::EndOfLife),
+            Status::UnderInvestigation => Some(Self::UnderInvestigation),
+        }
+    }
 }
 
 /// Exploit prediction (EPSS).
@@ -93,8 +116,32 @@ pub struct Matches {
     pub findings: Vec<Finding>,
     /// What would be wrong if the distribution did not say otherwise of the package that owns the files.
     pub suppressed: Vec<Suppressed>,
-    /// What could not be judged, and why. Never empty when components were left out.
-    pub problems: Vec<Problem>,
+    /// What may be wrong: the records speak of it, and cannot tell. Neither a finding nor none.
+    #[serde(default)]
+    pub undecided: Vec<Undecided>,
+    /// What could not be judged at all, and what makes the judgement doubtful. Never empty when components were left
+    /// out: that nothing was found is then no sign that nothing is there.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+}
+
+/// A vulnerability of which nobody can tell whether a component has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undecided {
+    /// The name to show.
+    pub id: String,
+    /// Id of the record that cannot tell.
+    pub record: String,
+    /// The component, as its purl.
+    pub component: String,
+    /// How bad it would be.
+    pub severity: Severity,
+    /// Who says so.
+    pub severity_source: SeveritySource,
+    /// One line.
+    pub summary: String,
+    /// One sentence: why it cannot be told.
+    pub reason: String,
 }
 
 /// A finding that does not count.

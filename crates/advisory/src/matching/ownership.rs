@@ -7,7 +7,8 @@
 
 use tidewaiter_inventory::{Component, Distro};
 
-use super::{Finding, scope};
+use super::Finding;
+use super::lookup::Scope;
 use crate::database::Database;
 
 /// Why a finding of a component that `owner` owns does not count; `None` when it does.
@@ -18,11 +19,11 @@ pub fn suppression(
     owner: &Component,
     finding: &Finding,
 ) -> Option<String> {
-    let scope = scope(database, distro, owner.kind).ok()?;
-    let target = scope.target(owner);
+    let scope = Scope::of(database, distro, owner).ok()?;
+    let target = scope.target(owner).ok()?;
     let owner_name = format!("{} {}", owner.name, owner.version);
-    let release = scope.ecosystem;
-    if database.key(&scope.row, &target.package).is_some() {
+    let release = &scope.label;
+    if scope.rows.iter().any(|(row, _)| database.key(row, &target.package).is_some()) {
         return Some(format!(
             "It was installed by {owner_name}, and {release} keeps track of source package {} itself: \
              what {release} says of that package counts.",
@@ -31,7 +32,7 @@ pub fn suppression(
     }
     let cve = std::iter::once(&finding.id)
         .chain(&finding.aliases)
-        .find(|name| database.is_covered(scope.row.name, name))?;
+        .find(|name| scope.rows.iter().any(|(row, _)| database.is_covered(row.name, name)))?;
     Some(format!(
         "It was installed by {owner_name}, and {release} keeps track of {cve} itself without naming source \
          package {}: what {release} says counts.",

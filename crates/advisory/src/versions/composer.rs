@@ -12,7 +12,8 @@ use regex::Regex;
 
 use super::{compare_digits, ordered};
 
-const MODIFIER: &str = r"[._-]?(?:(?<stability>stable|beta|b|rc|alpha|a|patch|pl|p)(?<number>(?:[.-]?\d+)*)?)?(?<dev>[.-]?dev)?";
+const MODIFIER: &str =
+    r"[._-]?(?:(?<stability>stable|beta|b|rc|alpha|a|patch|pl|p)(?<number>(?:[.-]?\d+)*)?)?(?<dev>[.-]?dev)?";
 /// In place of the numbers that a branch leaves open.
 const OPEN: &str = "9999999";
 
@@ -91,7 +92,8 @@ impl Version {
 
     fn branch(text: &str) -> Option<Self> {
         let found = BRANCH.as_ref()?.captures(text)?;
-        let of_text = |part: &str| number(if part.eq_ignore_ascii_case("x") || part == "*" { OPEN } else { part });
+        let of_text =
+            |part: &str| number(if part.eq_ignore_ascii_case("x") || part == "*" { OPEN } else { part });
         let mut parts: Vec<Part> = found[1].split('.').map(of_text).collect();
         while parts.len() < 4 {
             parts.push(number(OPEN));

@@ -39,12 +39,12 @@ impl<'a> Version<'a> {
 
 impl Version<'_> {
     fn compare(&self, other: &Self) -> Ordering {
-        compare_digits(self.epoch, other.epoch).then_with(|| compare_part(self.version, other.version)).then_with(
-            || match (self.release, other.release) {
+        compare_digits(self.epoch, other.epoch)
+            .then_with(|| compare_part(self.version, other.version))
+            .then_with(|| match (self.release, other.release) {
                 (Some(a), Some(b)) => compare_part(a, b),
                 (a, b) => a.is_some().cmp(&b.is_some()),
-            },
-        )
+            })
     }
 }
 

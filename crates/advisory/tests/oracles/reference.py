@@ -116,11 +116,11 @@ def judge(ecosystem, name, version):
     told = {shown_as(record) for record, _ in here if not announcement(record)}
     findings = defaultdict(lambda: ([], []))
     by_record = defaultdict(list)
+    stands_for = {}
     for record, affected in here:
         if announcement(record):
             named = cves(record.get("related", []))
-            if named and all(cve in told for cve in named):
-                continue
+            stands_for[record["id"]] = [cve for cve in named if cve not in told] or ([] if named else [record["id"]])
         for one in affected.get("ranges", []):
             if one["type"] != "GIT":
                 until = affected_until(ecosystem, version, one["events"])
@@ -129,19 +129,20 @@ def judge(ecosystem, name, version):
         if version in affected.get("versions", []):
             by_record[record["id"]].append(("?", affected))
     for identifier, hits in by_record.items():
-        versions, states = findings[shown_as(records[identifier])]
         fixes = [until for until, _ in hits]
         end_of_life = any((affected.get("ecosystem_specific") or {}).get("urgency") == "end-of-life" for _, affected in hits)
-        if all(until not in ("", "?") for until in fixes):
-            versions.append(max(fixes, key=functools.cmp_to_key(lambda a, b: compare(ecosystem, a, b))))
-        elif end_of_life:
-            states.append("wont-fix")
-        elif "" in fixes:
-            states.append("not-fixed")
+        for shown in stands_for.get(identifier, [shown_as(records[identifier])]):
+            versions, states = findings[shown]
+            if all(until not in ("", "?") for until in fixes):
+                versions.append(max(fixes, key=functools.cmp_to_key(lambda a, b: compare(ecosystem, a, b))))
+            elif end_of_life:
+                states.append("end-of-life")
+            elif "" in fixes:
+                states.append("not-fixed")
     result = []
     for identifier, (versions, states) in findings.items():
         versions = sorted(set(versions), key=functools.cmp_to_key(lambda a, b: compare(ecosystem, a, b)))
-        state = "fixed" if versions else "wont-fix" if "wont-fix" in states else states[0] if states else "unknown"
+        state = "fixed" if versions else "end-of-life" if "end-of-life" in states else states[0] if states else "unknown"
         result.append([identifier, state, versions])
     return sorted(result)
 

@@ -13,6 +13,7 @@ use tidewaiter_platform::source::ReadImage;
 
 use super::db::default_path;
 use super::image::ImageArgs;
+use crate::environment;
 use crate::ui::Ui;
 
 /// Tell what is known to be wrong with what is inside an image
@@ -69,7 +70,7 @@ fn report(name: &str, read: &ReadImage, database: &Database) -> Report {
             .as_ref()
             .map(|distro| distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone())),
     };
-    Report::new(image, &read.inventory, &match_inventory(database, &read.inventory))
+    Report::new(image, &read.inventory, &match_inventory(database, &read.inventory, environment::timestamp()))
 }
 
 /// A problem as a sentence with its place.
@@ -112,6 +113,9 @@ fn text(report: &Report, components: usize) -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "{}", totals(&report.findings));
+    for gap in &report.gaps {
+        let _ = writeln!(text, "Not judged: {}", gap.text);
+    }
     for problem in &report.problems {
         let _ = writeln!(text, "Problem: {}", problem_line(problem));
     }

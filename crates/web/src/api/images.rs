@@ -187,5 +187,12 @@ pub(crate) async fn findings(
         platform: detail.summary.platform,
         distro: detail.summary.distro,
     };
-    Ok(Json(Report { image, findings: detail.findings, problems: detail.problems }))
+    Ok(Json(Report {
+        image,
+        findings: detail.findings,
+        undecided: detail.undecided,
+        suppressed: detail.suppressed,
+        gaps: detail.gaps,
+        problems: detail.problems,
+    }))
 }

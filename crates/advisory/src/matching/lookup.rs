@@ -1,0 +1,207 @@
+//! Where a component is looked up: the ecosystem, and the name and version it has there.
+
+use std::borrow::Cow;
+
+use tidewaiter_inventory::{Component, ComponentKind, Distro};
+
+use super::redhat;
+use crate::database::Database;
+use crate::database::layout::EcosystemRow;
+use crate::distro::{self, Family, Release};
+use crate::naming;
+use crate::versions::Scheme;
+
+/// The records that components of a kind are judged by.
+#[derive(Debug, Clone)]
+pub(super) struct Scope<'a> {
+    /// What the records are of, for people: `Debian:12`, `Red Hat:enterprise_linux:9`.
+    pub(super) label: Cow<'a, str>,
+    /// The ecosystems, by row and name. Never empty.
+    pub(super) rows: Vec<(EcosystemRow, &'a str)>,
+    pub(super) scheme: Scheme,
+    family: Option<&'static Family>,
+}
+
+/// What a component is looked up as.
+#[derive(Debug)]
+pub(super) struct Target<'s, 'a, 'c> {
+    pub(super) scope: &'s Scope<'a>,
+    pub(super) package: Cow<'c, str>,
+    pub(super) version: &'c str,
+    /// Package and version are those of the source package.
+    pub(super) is_source: bool,
+    /// The version has no epoch because its source does not say it, so none is compared.
+    pub(super) ignores_epoch: bool,
+}
+
+/// Why a component cannot be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Missing {
+    /// The image names no operating system.
+    Distro,
+    /// No advisories are known for this operating system.
+    KnownDistro,
+    /// The package is of another package manager than the operating system's.
+    PackageManager,
+    /// The database holds no records of this ecosystem.
+    Coverage(String),
+    /// Nothing is known about advisories for packages of this kind.
+    Order,
+    /// A Java archive says no group, and the name of an artifact alone is not one.
+    Group,
+    /// The package was not made by the distribution but by this one.
+    OwnPackage(String),
+}
+
+/// What else than its kind decides the scope of a component: whether it came from Ubuntu Pro, or its purl's type.
+pub(super) fn variant(component: &Component) -> Option<&str> {
+    match component.kind {
+        ComponentKind::Deb if component.version.contains("esm") => Some("esm"),
+        ComponentKind::Other => component.purl.strip_prefix("pkg:")?.split('/').next(),
+        _ => None,
+    }
+}
+
+/// Ecosystems of packages that have no kind of their own, by the type of their purl.
+const BY_PURL_TYPE: [(&str, &str); 7] = [
+    ("bitnami", "Bitnami"),
+    ("githubactions", "GitHub Actions"),
+    ("hex", "Hex"),
+    ("julia", "Julia"),
+    ("opam", "opam"),
+    ("pub", "Pub"),
+    ("swift", "SwiftURL"),
+];
+
+impl<'a> Scope<'a> {
+    /// Finds the records that a component, and all others of its kind in the same system, are judged by.
+    pub(super) fn of(
+        database: &'a Database,
+        distro: Option<&Distro>,
+        component: &Component,
+    ) -> Result<Self, Missing> {
+        let ecosystem = match component.kind {
+            ComponentKind::Npm => "npm",
+            ComponentKind::Golang => "Go",
+            ComponentKind::Cargo => "crates.io",
+            ComponentKind::Gem => "RubyGems",
+            ComponentKind::Pypi => "PyPI",
+            ComponentKind::Maven => "Maven",
+            ComponentKind::Nuget => "NuGet",
+            ComponentKind::Composer => "Packagist",
+            ComponentKind::Other => {
+                let of_type = BY_PURL_TYPE.iter().find(|(kind, _)| Some(*kind) == variant(component));
+                of_type.map(|(_, ecosystem)| *ecosystem).ok_or(Missing::Order)?
+            }
+            ComponentKind::Deb | ComponentKind::Apk | ComponentKind::Rpm => {
+                return Self::of_system(database, distro, component);
+            }
+            ComponentKind::Generic => return Err(Missing::Order),
+        };
+        Self::of_rows(Cow::Borrowed(ecosystem), exact(database, ecosystem), None)
+    }
+
+    fn of_system(
+        database: &'a Database,
+        distro: Option<&Distro>,
+        component: &Component,
+    ) -> Result<Self, Missing> {
+        let release = distro::release(distro.ok_or(Missing::Distro)?);
+        let (label, rows) = rows(database, &release, component).ok_or(Missing::KnownDistro)?;
+        let family = distro::family(&label);
+        if family.is_none_or(|family| family.packages != component.kind) {
+            return Err(Missing::PackageManager);
+        }
+        Self::of_rows(Cow::Owned(label), rows, family)
+    }
+
+    fn of_rows(
+        label: Cow<'a, str>,
+        rows: Vec<(EcosystemRow, &'a str)>,
+        family: Option<&'static Family>,
+    ) -> Result<Self, Missing> {
+        match (rows.is_empty(), Scheme::of_ecosystem(&label)) {
+            (false, Some(scheme)) => Ok(Self { label, rows, scheme, family }),
+            _ => Err(Missing::Coverage(label.into_owned())),
+        }
+    }
+
+    /// The name and version of a component in these records.
+    pub(super) fn target<'s, 'c>(&'s self, component: &'c Component) -> Result<Target<'s, 'a, 'c>, Missing> {
+        let by_source = self.family.is_some_and(|family| family.by_source);
+        let source = component.source.as_ref().filter(|_| by_source);
+        let (name, version) = match source {
+            Some(source) => (&source.name, &source.version),
+            None => (&component.name, &component.version),
+        };
+        if let (Some(family), Some(vendor)) = (self.family, &component.vendor) {
+            let lower = vendor.to_lowercase();
+            if !family.vendors.is_empty() && !family.vendors.iter().any(|known| lower.contains(known)) {
+                return Err(Missing::OwnPackage(vendor.clone()));
+            }
+        }
+        if self.scheme == Scheme::Maven && !name.contains(':') {
+            return Err(Missing::Group);
+        }
+        Ok(Target {
+            scope: self,
+            package: naming::package_name(self.scheme, name),
+            version,
+            is_source: source.is_some(),
+            ignores_epoch: source.is_some() && self.scheme == Scheme::Rpm && !redhat::has_epoch(version),
+        })
+    }
+}
+
+fn exact<'a>(database: &'a Database, ecosystem: &str) -> Vec<(EcosystemRow, &'a str)> {
+    let row = database.ecosystem(ecosystem);
+    row.and_then(|row| Some((row, database.string(row.name)?))).into_iter().collect()
+}
+
+/// What a release is called, and the ecosystems that hold its records; `None` when the system is not known.
+fn rows<'a>(
+    database: &'a Database,
+    release: &Release,
+    component: &Component,
+) -> Option<(String, Vec<(EcosystemRow, &'a str)>)> {
+    match release {
+        Release::Exact(name) if name.starts_with("Ubuntu:") => {
+            let names = distro::ubuntu(name, &component.version);
+            let found = names.into_iter().map(|name| (exact(database, &name), name));
+            let (rows, name) =
+                found.into_iter().find(|(rows, _)| !rows.is_empty()).unwrap_or((Vec::new(), name.clone()));
+            Some((name, rows))
+        }
+        Release::Exact(name) => Some((name.clone(), exact(database, name))),
+        Release::Parts(name) => {
+            let is_part =
+                |ecosystem: &str| matches!(ecosystem[name.len()..].bytes().next(), None | Some(b':'));
+            let begins = database.ecosystems_beginning(name).filter(|(_, ecosystem)| is_part(ecosystem));
+            Some((name.clone(), begins.collect()))
+        }
+        Release::Suse(pack) => {
+            let products =
+                database.ecosystems_beginning("SUSE:Linux Enterprise ").filter(|(_, ecosystem)| {
+                    let product = ecosystem.strip_suffix(pack.as_str()).unwrap_or_default().trim_end();
+                    product.ends_with("Server") || product.contains("Module for")
+                });
+            Some((format!("SUSE:Linux Enterprise Server {pack}"), products.collect()))
+        }
+        Release::Like(other) => rows(database, other, component),
+        Release::Rolling(family) => match newest(database, family) {
+            Some(name) => Some((name.to_owned(), exact(database, name))),
+            None => Some(((*family).to_owned(), Vec::new())),
+        },
+        Release::Unknown => None,
+    }
+}
+
+/// The newest release of a family that the database covers.
+pub(super) fn newest<'a>(database: &'a Database, family: &str) -> Option<&'a str> {
+    let number = |name: &str| {
+        let release = name.split_once(':').map_or("", |(_, release)| release).trim_start_matches('v');
+        release.split('.').map(|part| part.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>()
+    };
+    let names = database.ecosystems().iter().map(|ecosystem| ecosystem.name.as_str());
+    names.filter(|name| name.split(':').next() == Some(family)).max_by_key(|name| number(name))
+}
