@@ -117,6 +117,9 @@ pub fn build(inputs: &[PathBuf], output: &Path, options: &BuildOptions) -> Resul
     }
     let (mut collected, texts) = collector.finish().map_err(failed)?;
     collected.skipped.files = files;
+    if collected.advisories.values().any(|advisory| advisory.is_cve) {
+        resolve::yield_to_others(&mut collected.advisories);
+    }
     collected.skipped.announced = resolve::fold_announcements(&mut collected.advisories);
     if collected.advisories.values().all(|advisory| advisory.affected.is_empty()) {
         return Err(Error::NothingToStore);

@@ -105,7 +105,7 @@ pub(crate) enum Release {
     /// Those of the products of SUSE for this version and service pack, `15 SP5`.
     Suse(String),
     /// Those of this system, which judge one that is built from it and has no advisories of its own.
-    Like(Box<Release>),
+    Like(Box<Self>),
     /// Those of the newest release the database holds of this family (`Debian`, `Alpine`): the system is a
     /// rolling one, for which nobody publishes records of its own.
     Rolling(&'static str),
@@ -245,6 +245,11 @@ fn alpine(version: Option<&str>) -> Release {
         (Some(major), Some(minor)) => Release::Exact(format!("Alpine:v{major}.{minor}")),
         _ => Release::Exact(format!("Alpine:v{version}")),
     }
+}
+
+/// The number of a Debian release by its code name; `None` for `sid`, which is none.
+pub(crate) fn debian_release(codename: &str) -> Option<&'static str> {
+    look_up(&DEBIAN_CODENAMES, codename)
 }
 
 fn look_up<'a>(table: &[(&str, &'a str)], name: &str) -> Option<&'a str> {

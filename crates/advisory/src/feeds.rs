@@ -2,11 +2,15 @@
 //! by piece. What a file is follows from its content, never from its name.
 
 mod archive;
+mod csaf;
+mod cve;
 pub(crate) mod epss;
 pub(crate) mod kev;
 mod osv;
 pub(crate) mod record;
+mod secdb;
 pub(crate) mod support;
+mod tracker;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
@@ -19,15 +23,25 @@ use crate::Error;
 
 /// The largest single document that is read: one OSV record, one KEV catalogue. Real ones stay under 10 MB.
 const MAX_DOCUMENT: u64 = 64 << 20;
+/// The largest tracker of Debian that is read; the real one has 70 MB.
+const MAX_TRACKER: u64 = 1 << 30;
 /// How deep directories are searched.
 const MAX_DEPTH: usize = 16;
 
 /// What kind of data a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum SourceKind {
     /// Advisories in the OSV schema.
     Osv,
+    /// Debian's security tracker.
+    DebianTracker,
+    /// Security databases in Alpine's form.
+    Secdb,
+    /// CSAF documents of vulnerabilities.
+    Csaf,
+    /// CVE records.
+    Cve,
     /// The catalogue of known exploited vulnerabilities of CISA.
     Kev,
     /// Exploit prediction scores of FIRST.
@@ -105,19 +119,36 @@ fn read_directory(
 /// `record_source`.
 fn read_file(path: &Path, record_source: &str, receive: &mut Receiver<'_>) -> Result<bool, Error> {
     let mut file = File::open(path).map_err(|source| cannot_read(path, source))?;
-    let mut head = [0; 4];
     let mut start = Vec::new();
     file.by_ref().take(4).read_to_end(&mut start).map_err(|source| cannot_read(path, source))?;
     file.rewind().map_err(|source| cannot_read(path, source))?;
-    head[..start.len()].copy_from_slice(&start);
-    match head {
-        [b'P', b'K', 3 | 5, 4 | 6] => archive::read(path, file, receive).map(|()| true),
+    match start.as_slice() {
+        [b'P', b'K', 3 | 5, 4 | 6] => archive::read_zip(path, file, receive).map(|()| true),
         [0x1f, 0x8b, ..] => {
-            let reader = BufReader::new(flate2::read::MultiGzDecoder::new(file));
-            read_text(path, reader, record_source, receive)
+            read_unpacked(path, flate2::read::MultiGzDecoder::new(file), record_source, receive)
         }
-        _ => read_text(path, BufReader::new(file), record_source, receive),
+        [0x28, 0xb5, 0x2f, 0xfd] => {
+            let decoder =
+                zstd::stream::read::Decoder::new(file).map_err(|source| cannot_read(path, source))?;
+            read_unpacked(path, decoder, record_source, receive)
+        }
+        _ => read_unpacked(path, file, record_source, receive),
     }
+}
+
+/// Reads what a file holds once it is unpacked: a tar archive, or text.
+fn read_unpacked(
+    path: &Path,
+    content: impl Read,
+    record_source: &str,
+    receive: &mut Receiver<'_>,
+) -> Result<bool, Error> {
+    let mut reader = BufReader::with_capacity(64 << 10, content);
+    let start = reader.fill_buf().map_err(|source| cannot_read(path, source))?;
+    if archive::is_tar(start) {
+        return archive::read_tar(path, reader, receive).map(|()| true);
+    }
+    read_text(path, reader, record_source, receive)
 }
 
 /// Reads a file of text: EPSS scores, the KEV catalogue, one record, or a record a line.
@@ -135,6 +166,13 @@ fn read_text(
     if start.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Ok(false);
     }
+    if tracker::is_start(start) {
+        let limited = reader.take(MAX_TRACKER);
+        let records = tracker::parse(limited).map_err(|error| broken(path, &error))?;
+        let origin = Origin { source: &name, kind: SourceKind::DebianTracker };
+        records.into_iter().try_for_each(|record| receive_parsed(origin, record, receive))?;
+        return Ok(true);
+    }
     let mut json = Vec::new();
     read_line(path, &mut reader, &mut json)?;
     if serde_json::from_slice::<serde::de::IgnoredAny>(&json).is_ok() {
@@ -143,7 +181,7 @@ fn read_text(
     let limit = (MAX_DOCUMENT + 1).saturating_sub(json.len() as u64);
     reader.take(limit).read_to_end(&mut json).map_err(|source| cannot_read(path, source))?;
     check_length(path, &json)?;
-    read_document(path, &name, &json, record_source, receive)
+    read_document(&Place { path, name: &name, source: record_source, is_of_many: false }, &json, receive)
 }
 
 /// Reads JSON Lines: a document a line. A file of one document in one line is one of these.
@@ -168,7 +206,7 @@ fn read_lines(
         }
         if !line.iter().all(u8::is_ascii_whitespace) {
             let name = format!("{file} line {number}");
-            known |= read_document(path, &name, &line, source, receive)?;
+            known |= read_document(&Place { path, name: &name, source, is_of_many: false }, &line, receive)?;
         }
         line = next;
     }
@@ -188,47 +226,76 @@ fn check_length(path: &Path, json: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Hands on one JSON document; `false` when it is none of the known kinds.
-fn read_document(
-    path: &Path,
-    name: &str,
-    json: &[u8],
-    record_source: &str,
-    receive: &mut Receiver<'_>,
-) -> Result<bool, Error> {
-    match Document::of(json) {
-        Ok(Document::Kev) => {
-            let catalogue = kev::Catalogue::parse(json)
-                .map_err(|error| Error::BadInput { path: path.to_owned(), reason: error.to_string() })?;
-            receive(Origin { source: &base_name(path), kind: SourceKind::Kev }, Item::Kev(catalogue))?;
-            Ok(true)
-        }
-        Ok(Document::Record) => {
-            receive_record(Origin { source: record_source, kind: SourceKind::Osv }, name, json, receive)?;
-            Ok(true)
-        }
-        Ok(Document::Support) => {
-            let cycles = support::parse(json)
-                .map_err(|error| Error::BadInput { path: path.to_owned(), reason: error.to_string() })?;
-            receive(Origin { source: &base_name(path), kind: SourceKind::Support }, Item::Support(cycles))?;
-            Ok(true)
-        }
-        Ok(Document::Other) => Ok(false),
-        Err(error) => Err(Error::BadInput { path: path.to_owned(), reason: error.to_string() }),
-    }
+/// Where a document is.
+struct Place<'a> {
+    path: &'a Path,
+    /// What it is called in messages.
+    name: &'a str,
+    /// What its records are counted as part of.
+    source: &'a str,
+    /// It is one of many in an archive: if it cannot be read, the others can.
+    is_of_many: bool,
 }
 
-/// Hands on one record, or the fact that it cannot be read: one bad record never costs the others.
-fn receive_record(
-    origin: Origin<'_>,
-    name: &str,
-    json: &[u8],
-    receive: &mut Receiver<'_>,
-) -> Result<(), Error> {
-    match osv::parse(json) {
-        Ok(record) => receive(origin, Item::Advisory(Box::new(record), json)),
-        Err(reason) => receive(origin, Item::Unreadable(name, reason)),
+/// Hands on one JSON document; `false` when it is none of the known kinds.
+///
+/// One bad record never costs the others: it is handed on as unreadable.
+fn read_document(place: &Place<'_>, json: &[u8], receive: &mut Receiver<'_>) -> Result<bool, Error> {
+    let origin = |kind| Origin { source: place.source, kind };
+    // By far the most documents are OSV records; they are not read twice to find that out.
+    let reason = match osv::parse(json) {
+        Ok(record) => {
+            receive(origin(SourceKind::Osv), Item::Advisory(Box::new(record), json))?;
+            return Ok(true);
+        }
+        Err(reason) => reason,
+    };
+    let file = base_name(place.path);
+    let whole = |kind| Origin { source: &file, kind };
+    let unreadable = |kind, error: &dyn std::fmt::Display, receive: &mut Receiver<'_>| {
+        receive(origin(kind), Item::Unreadable(place.name, error.to_string())).map(|()| true)
+    };
+    match Document::of(json) {
+        Ok(Document::Kev) => {
+            let catalogue = kev::Catalogue::parse(json).map_err(|error| broken(place.path, &error))?;
+            receive(whole(SourceKind::Kev), Item::Kev(catalogue))?;
+        }
+        Ok(Document::Support) => {
+            let cycles = support::parse(json).map_err(|error| broken(place.path, &error))?;
+            receive(whole(SourceKind::Support), Item::Support(cycles))?;
+        }
+        Ok(Document::Secdb) => {
+            let records = secdb::parse(json).map_err(|error| broken(place.path, &error))?;
+            for record in records {
+                match record {
+                    Ok(record) => receive_parsed(origin(SourceKind::Secdb), record, receive)?,
+                    Err(reason) => drop(unreadable(SourceKind::Secdb, &reason, receive)?),
+                }
+            }
+        }
+        Ok(Document::Csaf) => match csaf::parse(json) {
+            Ok(records) => {
+                records
+                    .into_iter()
+                    .try_for_each(|record| receive_parsed(origin(SourceKind::Csaf), record, receive))?;
+            }
+            Err(error) => return unreadable(SourceKind::Csaf, &error, receive),
+        },
+        Ok(Document::Cve) => match cve::parse(json) {
+            Ok(record) => receive_parsed(origin(SourceKind::Cve), record, receive)?,
+            Err(error) => return unreadable(SourceKind::Cve, &error, receive),
+        },
+        Ok(Document::Record) => return unreadable(SourceKind::Osv, &reason, receive),
+        Ok(Document::Other) => return Ok(false),
+        Err(_) if place.is_of_many => return unreadable(SourceKind::Osv, &reason, receive),
+        Err(error) => return Err(broken(place.path, &error)),
     }
+    Ok(true)
+}
+
+/// Hands on a record that a feed made of a larger document.
+fn receive_parsed(origin: Origin<'_>, record: Record, receive: &mut Receiver<'_>) -> Result<(), Error> {
+    receive(origin, Item::Advisory(Box::new(record), &[]))
 }
 
 /// What a JSON document is, by the members it has.
@@ -236,32 +303,47 @@ enum Document {
     Kev,
     Record,
     Support,
+    Secdb,
+    Csaf,
+    Cve,
     Other,
 }
 
 impl Document {
     fn of(json: &[u8]) -> Result<Self, serde_json::Error> {
+        type Member<'a> = Option<&'a serde_json::value::RawValue>;
         #[derive(Deserialize)]
         struct Members<'a> {
             #[serde(rename = "catalogVersion", borrow)]
-            catalogue: Option<&'a serde_json::value::RawValue>,
+            catalogue: Member<'a>,
             #[serde(borrow)]
-            vulnerabilities: Option<&'a serde_json::value::RawValue>,
+            vulnerabilities: Member<'a>,
             #[serde(borrow)]
-            id: Option<&'a serde_json::value::RawValue>,
+            id: Member<'a>,
             #[serde(borrow)]
-            modified: Option<&'a serde_json::value::RawValue>,
+            modified: Member<'a>,
             #[serde(borrow)]
-            debian: Option<&'a serde_json::value::RawValue>,
+            debian: Member<'a>,
             #[serde(borrow)]
-            alpine: Option<&'a serde_json::value::RawValue>,
+            alpine: Member<'a>,
             #[serde(borrow)]
-            result: Option<&'a serde_json::value::RawValue>,
+            result: Member<'a>,
+            #[serde(borrow)]
+            packages: Member<'a>,
+            #[serde(borrow)]
+            urlprefix: Member<'a>,
+            #[serde(borrow)]
+            document: Member<'a>,
+            #[serde(rename = "cveMetadata", borrow)]
+            cve: Member<'a>,
         }
         let members: Members<'_> = serde_json::from_slice(json)?;
         Ok(match members {
             Members { catalogue: Some(_), vulnerabilities: Some(_), .. } => Self::Kev,
+            Members { document: Some(_), vulnerabilities: Some(_), .. } => Self::Csaf,
             Members { id: Some(_), modified: Some(_), .. } => Self::Record,
+            Members { cve: Some(_), .. } => Self::Cve,
+            Members { packages: Some(_), urlprefix: Some(_), .. } => Self::Secdb,
             Members { debian: Some(_), alpine: Some(_), .. } | Members { result: Some(_), .. } => {
                 Self::Support
             }
@@ -272,6 +354,10 @@ impl Document {
 
 fn too_long() -> String {
     format!("it is longer than {} MiB", MAX_DOCUMENT >> 20)
+}
+
+fn broken(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::BadInput { path: path.to_owned(), reason: error.to_string() }
 }
 
 fn cannot_read(path: &Path, source: std::io::Error) -> Error {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use tidewaiter_inventory::Purl;
+
 use crate::versions::Scheme;
 
 /// The CVE that a record id stands for: `CVE-2022-0778` itself, and `DEBIAN-CVE-2022-0778`.
@@ -89,6 +91,53 @@ pub(crate) fn package_name(scheme: Scheme, name: &str) -> Cow<'_, str> {
         Scheme::NuGet | Scheme::Composer => Cow::Owned(name.to_lowercase()),
         _ => Cow::Borrowed(name),
     }
+}
+
+/// The ecosystem of what is known by its name in the CPE dictionary, `vendor:product`.
+pub(crate) const CPE: &str = "CPE";
+
+/// Vendor and product of a CPE name, in either form; `None` when one of them is open.
+pub(crate) fn product_of_cpe(cpe: &str) -> Option<String> {
+    let rest = cpe.strip_prefix("cpe:2.3:").or_else(|| cpe.strip_prefix("cpe:/"))?;
+    let mut parts = rest.split(':').skip(1);
+    let (vendor, product) = (parts.next()?, parts.next()?);
+    let is_named = |part: &str| !part.is_empty() && part != "*" && part != "-";
+    (is_named(vendor) && is_named(product)).then(|| format!("{vendor}:{product}").to_lowercase())
+}
+
+/// Under which name a source package of RPM is stored, where advisories name both it and what is built of it.
+pub(crate) fn source_key(name: &str) -> String {
+    format!("{name}.src")
+}
+
+/// Ecosystems by the type of a package URL.
+pub(crate) const BY_PURL_TYPE: [(&str, &str); 15] = [
+    ("bitnami", "Bitnami"),
+    ("cargo", "crates.io"),
+    ("composer", "Packagist"),
+    ("gem", "RubyGems"),
+    ("githubactions", "GitHub Actions"),
+    ("golang", "Go"),
+    ("hex", "Hex"),
+    ("julia", "Julia"),
+    ("maven", "Maven"),
+    ("npm", "npm"),
+    ("nuget", "NuGet"),
+    ("opam", "opam"),
+    ("pub", "Pub"),
+    ("pypi", "PyPI"),
+    ("swift", "SwiftURL"),
+];
+
+/// The ecosystem of a type of package URLs, for packages of languages.
+pub(crate) fn ecosystem_of_type(kind: &str) -> Option<&'static str> {
+    BY_PURL_TYPE.iter().find(|(known, _)| *known == kind).map(|(_, ecosystem)| *ecosystem)
+}
+
+/// Ecosystem and name of a package URL, for packages of languages.
+pub(crate) fn package_of_purl(text: &str) -> Option<(String, String)> {
+    let purl = Purl::parse(text)?;
+    Some((ecosystem_of_type(&purl.kind)?.to_owned(), purl.full_name()))
 }
 
 fn python_name(name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::versions::{Prepared, Scheme};
+use crate::versions::Scheme;
 
 /// What happens at a version of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,11 +79,11 @@ fn is_beginning(kind: EventKind, version: &str) -> bool {
     kind == EventKind::Introduced && version == BEGINNING
 }
 
-/// Finds the interval of a sorted range that `installed` lies in; `None` when the range spares it.
+/// Finds the interval of a sorted range that the installed version lies in; `None` when the range spares it.
+/// `compare` says how the installed version compares with one of the range.
 pub(crate) fn walk<'a>(
-    scheme: Scheme,
-    installed: &Prepared<'_>,
     events: impl Iterator<Item = Event<'a>>,
+    compare: impl Fn(&str) -> Ordering,
 ) -> Option<Interval<'a>> {
     let mut introduced = None;
     let mut end = End::Open;
@@ -91,8 +91,7 @@ pub(crate) fn walk<'a>(
     let (mut is_limited, mut is_below_limit) = (false, false);
     for Event { kind, version } in events {
         // How the installed version compares with this one.
-        let order =
-            if version == BEGINNING { Ordering::Greater } else { installed.cmp(&scheme.prepare(version)) };
+        let order = if version == BEGINNING { Ordering::Greater } else { compare(version) };
         match kind {
             EventKind::Introduced if order.is_ge() => introduced = Some(version),
             EventKind::Fixed if order.is_ge() => introduced = None,

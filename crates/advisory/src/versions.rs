@@ -9,6 +9,7 @@ mod apk;
 mod composer;
 mod dpkg;
 mod gem;
+mod generic;
 mod maven;
 mod rpm;
 mod semver;
@@ -69,10 +70,12 @@ pub enum Scheme {
     Pub,
     /// Bitnami's order: SemVer, and its own revision does not count.
     Bitnami,
+    /// The order of what comes without a package: numbers, letters behind them, what came before a release.
+    Generic,
 }
 
 /// The families of OSV ecosystems whose versions we can order. Releases follow a colon: `Debian:12`.
-const FAMILIES: [(&str, Scheme); 37] = [
+const FAMILIES: [(&str, Scheme); 38] = [
     ("AlmaLinux", Scheme::Rpm),
     ("Alpaquita", Scheme::Apk),
     ("Alpine", Scheme::Apk),
@@ -80,6 +83,8 @@ const FAMILIES: [(&str, Scheme); 37] = [
     ("Azure Linux", Scheme::Rpm),
     ("BellSoft Hardened Containers", Scheme::Apk),
     ("Bitnami", Scheme::Bitnami),
+    // What is known by the names of the CPE dictionary.
+    ("CPE", Scheme::Generic),
     ("Chainguard", Scheme::Apk),
     ("Debian", Scheme::Dpkg),
     ("Echo", Scheme::Dpkg),
@@ -140,6 +145,7 @@ impl Scheme {
             Self::Bitnami => semver(Dialect::Revision),
             Self::Pep440 => pep440_rs::Version::from_str(version).ok().map(Inner::Pep440),
             Self::Gem => gem::Version::parse(version).map(Inner::Gem),
+            Self::Generic => generic::Version::parse(version).map(Inner::Generic),
             Self::Maven => maven::Version::parse(version).map(Inner::Maven),
             Self::Composer => composer::Version::parse(version).map(Inner::Composer),
         };
@@ -173,6 +179,7 @@ impl Scheme {
             Self::Composer => "Composer",
             Self::Pub => "Dart",
             Self::Bitnami => "Bitnami",
+            Self::Generic => "plain",
         }
     }
 }
@@ -191,6 +198,7 @@ enum Inner<'a> {
     SemVer(semver::Version<'a>),
     Pep440(pep440_rs::Version),
     Gem(gem::Version<'a>),
+    Generic(generic::Version<'a>),
     Maven(maven::Version),
     Composer(composer::Version),
 }

@@ -38,3 +38,4 @@ pub use merge::{ManifestFacts, merge};
 pub use model::*;
 pub use packages::inspect;
 pub use provenance::{Provenance, UsedImage};
+pub use purl::Purl;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use crate::purl;
+use crate::purl::Purl;
 
 /// What BuildKit calls its own part of the metadata in version 0.2.
 const BUILDKIT_METADATA: &str = "https://mobyproject.org/buildkit@v1#metadata";
@@ -113,7 +113,7 @@ fn dockerfile(metadata: &Value) -> Option<String> {
 
 /// `pkg:docker/golang@1.21?platform=linux%2Famd64` with its digest.
 fn used_image(material: &Value) -> Option<UsedImage> {
-    let parts = purl::parse(material.get("uri")?.as_str()?).filter(|parts| parts.kind == "docker")?;
+    let parts = Purl::parse(material.get("uri")?.as_str()?).filter(|parts| parts.kind == "docker")?;
     let mut name = match parts.namespace.as_str() {
         "" => parts.name.clone(),
         namespace => format!("{namespace}/{}", parts.name),

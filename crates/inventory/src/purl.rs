@@ -108,56 +108,60 @@ fn encode(text: &str, out: &mut String) {
 
 /// A package URL taken apart and decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Purl {
+pub struct Purl {
     /// The type, lower case.
-    pub(crate) kind: String,
+    pub kind: String,
     /// The namespace with `/` between its parts; empty when there is none.
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    pub namespace: String,
+    /// The name, without namespace.
+    pub name: String,
     /// Empty when there is none.
-    pub(crate) version: String,
+    pub version: String,
     qualifiers: Vec<(String, String)>,
 }
 
-/// Takes a package URL apart; `None` when it is none.
-pub(crate) fn parse(text: &str) -> Option<Purl> {
-    let rest = text.strip_prefix("pkg:")?.trim_start_matches('/');
-    let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
-    let (rest, qualifiers) = rest.split_once('?').unwrap_or((rest, ""));
-    let (kind, rest) = rest.split_once('/')?;
-    // A version is what follows the last `@` of the name; scopes that nobody encoded begin with one.
-    let name_at = rest.rfind('/').map_or(0, |slash| slash + 1);
-    let (path, version) = match rest.rfind('@').filter(|&at| at > name_at) {
-        Some(at) => (rest.get(..at)?, rest.get(at + 1..)?),
-        None => (rest, ""),
-    };
-    let (namespace, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
-    let name = decode(name);
-    if kind.is_empty() || name.is_empty() {
-        return None;
-    }
-    let qualifiers = qualifiers.split('&').filter_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        Some((key.to_lowercase(), decode(value)))
-    });
-    Some(Purl {
-        kind: kind.to_lowercase(),
-        namespace: decode(namespace.trim_matches('/')),
-        name,
-        version: decode(version),
-        qualifiers: qualifiers.collect(),
-    })
-}
-
 impl Purl {
+    /// Takes a package URL apart; `None` when it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("pkg:")?.trim_start_matches('/');
+        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
+        let (rest, qualifiers) = rest.split_once('?').unwrap_or((rest, ""));
+        let (kind, rest) = rest.split_once('/')?;
+        // A version is what follows the last `@` of the name; scopes that nobody encoded begin with one.
+        let name_at = rest.rfind('/').map_or(0, |slash| slash + 1);
+        let (path, version) = match rest.rfind('@').filter(|&at| at > name_at) {
+            Some(at) => (rest.get(..at)?, rest.get(at + 1..)?),
+            None => (rest, ""),
+        };
+        let (namespace, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
+        let name = decode(name);
+        if kind.is_empty() || name.is_empty() {
+            return None;
+        }
+        let qualifiers = qualifiers.split('&').filter_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            Some((key.to_lowercase(), decode(value)))
+        });
+        Some(Self {
+            kind: kind.to_lowercase(),
+            namespace: decode(namespace.trim_matches('/')),
+            name,
+            version: decode(version),
+            qualifiers: qualifiers.collect(),
+        })
+    }
+
     /// The value of a qualifier, when it has one.
-    pub(crate) fn qualifier(&self, key: &str) -> Option<&str> {
+    #[must_use]
+    pub fn qualifier(&self, key: &str) -> Option<&str> {
         let found = self.qualifiers.iter().find(|(name, _)| name == key)?;
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 
     /// The kind of component that this type is.
-    pub(crate) fn component_kind(&self) -> ComponentKind {
+    #[must_use]
+    pub fn component_kind(&self) -> ComponentKind {
         match self.kind.as_str() {
             "deb" => ComponentKind::Deb,
             "apk" => ComponentKind::Apk,
@@ -176,7 +180,8 @@ impl Purl {
     }
 
     /// The name as components have it: with the namespace, where that is part of the name.
-    pub(crate) fn full_name(&self) -> String {
+    #[must_use]
+    pub fn full_name(&self) -> String {
         let separator = match self.component_kind() {
             ComponentKind::Npm | ComponentKind::Golang | ComponentKind::Composer => '/',
             ComponentKind::Maven => ':',
@@ -189,7 +194,8 @@ impl Purl {
     }
 
     /// The version as components have it: with the epoch that package URLs of RPM packages keep apart.
-    pub(crate) fn full_version(&self) -> String {
+    #[must_use]
+    pub fn full_version(&self) -> String {
         match self.qualifier("epoch").filter(|&epoch| self.kind == "rpm" && epoch != "0") {
             Some(epoch) => format!("{epoch}:{}", self.version),
             None => self.version.clone(),
@@ -238,7 +244,7 @@ mod tests {
     #[test]
     fn what_is_written_is_taken_apart() {
         let check = |text: &str, name: &str, version: &str| {
-            let purl = parse(text).expect(text);
+            let purl = Purl::parse(text).expect(text);
             assert_eq!((purl.full_name().as_str(), purl.full_version().as_str()), (name, version), "{text}");
         };
         check(
@@ -254,7 +260,7 @@ mod tests {
         check("pkg:golang/example.com/a/b@v1.0.0#sub/path", "example.com/a/b", "v1.0.0");
         check("pkg:generic/a@100%", "a", "100%");
         for text in ["", "npm/a", "pkg:npm", "pkg:npm/", "pkg:/a"] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(Purl::parse(text), None, "{text}");
         }
     }
 }

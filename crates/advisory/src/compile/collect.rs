@@ -1,7 +1,6 @@
 //! Taking in the records: one copy of each, the newest, reduced to what the database stores.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 use std::io;
 
 use jiff::Timestamp;
@@ -42,12 +41,14 @@ pub(super) struct Advisory {
     /// The module streams it is about, `nodejs:18` each.
     pub(super) streams: Vec<String>,
     pub(super) weakness: Option<String>,
+    /// It is what the CVE programme says: of packages, others know better.
+    pub(super) is_cve: bool,
     pub(super) affected: Vec<Affected>,
     pub(super) text: Spooled,
 }
 
 /// What a record says of one package.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Affected {
     pub(super) ecosystem: String,
     pub(super) name: String,
@@ -60,6 +61,21 @@ pub(super) struct Affected {
     pub(super) malformed: bool,
     /// See [`EntryRow::linked`](crate::database::layout::EntryRow).
     pub(super) linked: Vec<String>,
+}
+
+impl Advisory {
+    /// Takes over what another record of the same name knows and this one does not.
+    fn learn(&mut self, other: Self) {
+        self.cvss = self.cvss.take().or(other.cvss);
+        self.rating = self.rating.or(other.rating);
+        self.weakness = self.weakness.take().or(other.weakness);
+        if self.summary.is_empty() {
+            self.summary = other.summary;
+        }
+        if self.affected.is_empty() {
+            (self.affected, self.text) = (other.affected, other.text);
+        }
+    }
 }
 
 /// Everything that was taken in.
@@ -82,7 +98,7 @@ pub(super) struct Epss {
 
 /// Takes the pieces of the feeds.
 pub(super) struct Collector {
-    copies: HashMap<String, Copy>,
+    copies: HashMap<(SourceKind, String), Copy>,
     epss: BTreeMap<String, (Option<Timestamp>, Epss)>,
     kev: BTreeMap<String, kev::Entry>,
     kev_released: Option<Timestamp>,
@@ -119,7 +135,7 @@ impl Collector {
         match item {
             Item::Advisory(record, json) => {
                 self.source(origin, record.modified, 1);
-                self.advisory(*record, json)?;
+                self.advisory(origin.kind, *record, json)?;
             }
             Item::Unreadable(name, reason) => {
                 self.source(origin, None, 0);
@@ -159,23 +175,32 @@ impl Collector {
         source.data_time = source.data_time.max(time);
     }
 
-    fn advisory(&mut self, record: Record, json: &[u8]) -> io::Result<()> {
-        let digest = Sha256::digest(json);
+    fn advisory(&mut self, kind: SourceKind, record: Record, json: &[u8]) -> io::Result<()> {
+        // A record made of a larger document has no text of its own.
+        let digest =
+            if json.is_empty() { Sha256::digest(format!("{record:?}")) } else { Sha256::digest(json) };
         let digest = digest.first_chunk().copied().unwrap_or_default();
         let age = (record.modified, digest);
-        if let Entry::Occupied(known) = self.copies.entry(record.id.clone()) {
+        let key = (kind, record.id.clone());
+        if let Some(known) = self.copies.get_mut(&key) {
+            // The repositories of a release are files of their own, and what they say of a vulnerability adds up.
+            if let (SourceKind::Secdb, Some(advisory)) = (kind, &mut known.advisory) {
+                advisory.affected.extend(record.affected.into_iter().map(reduce_affected));
+                advisory.affected.sort_unstable();
+                advisory.affected.dedup();
+                return Ok(());
+            }
             self.skipped.older_copies += 1;
-            if known.get().age >= age {
+            if known.age >= age {
                 return Ok(());
             }
         }
-        let id = record.id.clone();
-        let advisory = if record.withdrawn { None } else { Some(self.reduce(record)?) };
-        self.copies.insert(id, Copy { age, advisory });
+        let advisory = if record.withdrawn { None } else { Some(self.reduce(kind, record)?) };
+        self.copies.insert(key, Copy { age, advisory });
         Ok(())
     }
 
-    fn reduce(&mut self, mut record: Record) -> io::Result<Advisory> {
+    fn reduce(&mut self, kind: SourceKind, mut record: Record) -> io::Result<Advisory> {
         for reason in std::mem::take(&mut record.unmatchable) {
             match reason {
                 Unmatchable::NoPackage => self.skipped.without_package += 1,
@@ -228,6 +253,7 @@ impl Collector {
             rating: record.rating.as_deref().and_then(Severity::from_rating).or_else(|| rating_of(&summary)),
             streams: if announcement { streams(&summary) } else { Vec::new() },
             weakness: record.weaknesses.into_iter().next(),
+            is_cve: kind == SourceKind::Cve,
             summary,
             affected: record.affected.into_iter().map(reduce_affected).collect(),
             text,
@@ -260,10 +286,14 @@ impl Collector {
     /// The records, and the reader of their long texts.
     pub(super) fn finish(mut self) -> io::Result<(Collected, Reader)> {
         let mut advisories = BTreeMap::new();
-        for (id, copy) in self.copies {
-            match copy.advisory {
-                Some(advisory) => drop(advisories.insert(id, advisory)),
-                None => self.skipped.withdrawn += 1,
+        let mut copies: Vec<_> = self.copies.into_iter().collect();
+        // CVE records come last: others may go by the same name.
+        copies.sort_by(|((kind_a, a), _), ((kind_b, b), _)| (kind_a, a).cmp(&(kind_b, b)));
+        for ((_, id), copy) in copies {
+            match (copy.advisory, advisories.entry(id)) {
+                (None, _) => self.skipped.withdrawn += 1,
+                (Some(advisory), btree_map::Entry::Vacant(vacant)) => drop(vacant.insert(advisory)),
+                (Some(advisory), btree_map::Entry::Occupied(mut known)) => known.get_mut().learn(advisory),
             }
         }
         // Of several tables the one that says the longest support is the newest, as far as one can tell.
@@ -302,7 +332,17 @@ fn streams(summary: &str) -> Vec<String> {
 }
 
 fn reduce_affected(affected: record::Affected) -> Affected {
-    let record::Affected { ecosystem, scheme, name, mut ranges, versions, severity, status, note } = affected;
+    let record::Affected {
+        ecosystem,
+        scheme,
+        name,
+        mut ranges,
+        versions,
+        severity,
+        status,
+        note,
+        announcements,
+    } = affected;
     for events in &mut ranges {
         range::sort(scheme, events);
     }
@@ -312,7 +352,7 @@ fn reduce_affected(affected: record::Affected) -> Affected {
     versions.sort();
     versions.dedup();
     let name = naming::package_name(scheme, &name).into_owned();
-    Affected { name, ecosystem, ranges, versions, severity, status, note, malformed, linked: Vec::new() }
+    Affected { name, ecosystem, ranges, versions, severity, status, note, malformed, linked: announcements }
 }
 
 /// Exports list every affected version beside the ranges that say the same; only what the ranges do not
@@ -326,7 +366,7 @@ fn not_in_ranges(
         let prepared = scheme.prepare(version);
         !ranges.iter().any(|events| {
             let events = events.iter().map(|(kind, version)| Event { kind: *kind, version });
-            range::walk(scheme, &prepared, events).is_some()
+            range::walk(events, |other| prepared.cmp(&scheme.prepare(other))).is_some()
         })
     });
     versions

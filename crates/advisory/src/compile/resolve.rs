@@ -50,7 +50,9 @@ pub(super) fn fold_announcements(advisories: &mut Advisories) -> u64 {
         for affected in &mut advisory.affected {
             let key = (affected.ecosystem.clone(), affected.name.clone(), cve.clone());
             if let Some(announcements) = announced.get(&key) {
-                affected.linked.clone_from(announcements);
+                affected.linked.extend(announcements.iter().cloned());
+                affected.linked.sort_unstable();
+                affected.linked.dedup();
             }
         }
     }
@@ -84,6 +86,26 @@ fn own_cve(advisory: &Advisory) -> Option<&str> {
 
 fn oldest_cve<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names.filter_map(|name| Some((naming::cve_number(name)?, name))).min().map(|(_, name)| name)
+}
+
+/// Drops what CVE records say of packages of which another record of the same vulnerability speaks: those who look
+/// after an ecosystem know its packages and versions better than whoever numbered the vulnerability.
+pub(super) fn yield_to_others(advisories: &mut Advisories) {
+    let mut told: HashSet<(String, String, String)> = HashSet::new();
+    for advisory in advisories.values().filter(|advisory| !advisory.is_cve) {
+        let cves = std::iter::once(&advisory.id)
+            .chain(&advisory.aliases)
+            .filter(|name| naming::cve_of(name).is_some());
+        for cve in cves {
+            for Affected { ecosystem, name, .. } in &advisory.affected {
+                told.insert((cve.clone(), ecosystem.clone(), name.clone()));
+            }
+        }
+    }
+    for advisory in advisories.values_mut().filter(|advisory| advisory.is_cve) {
+        let Advisory { id, affected, .. } = advisory;
+        affected.retain(|one| !told.contains(&(id.clone(), one.ecosystem.clone(), one.name.clone())));
+    }
 }
 
 /// Finds the name and the severity of every record that is stored.

@@ -1,7 +1,7 @@
-//! Zip archives of OSV records, as OSV's bulk exports are: read entry by entry, never unpacked, with limits
-//! that no real export comes near.
+//! Archives of records, zip as OSV's bulk exports are and tar as Red Hat's documents: read entry by entry, never
+//! unpacked, with limits that no real export comes near.
 //!
-//! The entries are inflated here rather than by the `zip` crate, with one decoder for all of them: a new one
+//! The entries of zip archives are inflated here rather than by the `zip` crate, with one decoder for all of them: a new one
 //! for each of many thousand small entries costs more than the inflating, and left a gigabyte of holes in
 //! the heap.
 
@@ -13,7 +13,7 @@ use flate2::bufread::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{
-    Item, MAX_DOCUMENT, Origin, Receiver, SourceKind, base_name, cannot_read, receive_record, too_long,
+    Item, MAX_DOCUMENT, Origin, Place, Receiver, SourceKind, base_name, cannot_read, read_document, too_long,
 };
 use crate::Error;
 
@@ -22,8 +22,40 @@ const MAX_ENTRIES: usize = 4 << 20;
 /// The most that all entries together may unpack to. The largest export has a few hundred megabytes.
 const MAX_UNPACKED: u64 = 16 << 30;
 
-/// Reads every `.json` entry of an archive as one record.
-pub(super) fn read(path: &Path, file: File, receive: &mut Receiver<'_>) -> Result<(), Error> {
+/// Whether content that begins like this is a tar archive.
+pub(super) fn is_tar(start: &[u8]) -> bool {
+    start.get(257..262) == Some(b"ustar")
+}
+
+/// Reads every `.json` member of a tar archive as one document.
+pub(super) fn read_tar(path: &Path, content: impl Read, receive: &mut Receiver<'_>) -> Result<(), Error> {
+    let bad = |error: io::Error| Error::BadArchive { path: path.to_owned(), reason: error.to_string() };
+    let source = base_name(path);
+    let mut archive = tar::Archive::new(content.take(MAX_UNPACKED));
+    let mut json = Vec::new();
+    for (index, member) in archive.entries().map_err(bad)?.enumerate() {
+        let mut member = member.map_err(bad)?;
+        if index >= MAX_ENTRIES {
+            let reason = format!("it has more than {MAX_ENTRIES} entries");
+            return Err(Error::BadArchive { path: path.to_owned(), reason });
+        }
+        let name = member.path().map_err(bad)?.to_string_lossy().into_owned();
+        if !member.header().entry_type().is_file() || !has_json_suffix(&name) {
+            continue;
+        }
+        json.clear();
+        member.by_ref().take(MAX_DOCUMENT + 1).read_to_end(&mut json).map_err(bad)?;
+        if json.len() as u64 > MAX_DOCUMENT {
+            receive(Origin { source: &source, kind: SourceKind::Osv }, Item::Unreadable(&name, too_long()))?;
+            continue;
+        }
+        read_document(&Place { path, name: &name, source: &source, is_of_many: true }, &json, receive)?;
+    }
+    Ok(())
+}
+
+/// Reads every `.json` entry of a zip archive as one document.
+pub(super) fn read_zip(path: &Path, file: File, receive: &mut Receiver<'_>) -> Result<(), Error> {
     let bad = |reason: String| Error::BadArchive { path: path.to_owned(), reason };
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| bad(error.to_string()))?;
     if archive.len() > MAX_ENTRIES {
@@ -52,7 +84,12 @@ pub(super) fn read(path: &Path, file: File, receive: &mut Receiver<'_>) -> Resul
             return Err(bad(format!("it unpacks to more than {} GiB", MAX_UNPACKED >> 30)));
         }
         match outcome {
-            Outcome::Whole => receive_record(origin, &name, &inflater.content, receive)?,
+            Outcome::Whole => {
+                let place = Place { path, name: &name, source: &source, is_of_many: true };
+                if !read_document(&place, &inflater.content, receive)? {
+                    receive(origin, Item::Unreadable(&name, "it is no advisory".to_owned()))?;
+                }
+            }
             Outcome::TooLong => receive(origin, Item::Unreadable(&name, too_long()))?,
         }
     }

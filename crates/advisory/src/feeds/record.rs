@@ -64,6 +64,8 @@ pub(crate) struct Affected {
     pub(crate) status: Status,
     /// Why the status is what it is, in the words of whoever says so.
     pub(crate) note: String,
+    /// Announcements of the fix.
+    pub(crate) announcements: Vec<String>,
 }
 
 impl Affected {
@@ -79,6 +81,7 @@ impl Affected {
             severity: Severity::Unknown,
             status: Status::default(),
             note: String::new(),
+            announcements: Vec::new(),
         })
     }
 

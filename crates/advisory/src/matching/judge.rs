@@ -60,6 +60,8 @@ struct Group<'a> {
     is_mended: bool,
     /// The distribution says that the package is not affected at all.
     is_denied: bool,
+    /// What is told of the source package in the distribution that this one is rebuilt from.
+    disclosed: Vec<Hit<'a>>,
     open: Option<(RecordRow, EntryRow, String)>,
 }
 
@@ -92,8 +94,17 @@ pub(super) fn judge(database: &Database, target: &Target<'_, '_, '_>, component:
             }
         }
     }
+    disclosures(database, target, &mut groups);
     let mut judgement = Judgement::default();
     for (name, mut group) in groups {
+        if group.hits.is_empty() && !group.is_spared && !group.is_mended {
+            group.hits = std::mem::take(&mut group.disclosed);
+        }
+        if group.hits.iter().any(|hit| hit.how.end() == Some(End::Open))
+            && installed.has_fix_of_newer(database, target, name)
+        {
+            group.hits.retain(|hit| hit.how.end() != Some(End::Open));
+        }
         if group.is_mended {
             group
                 .hits
@@ -113,6 +124,28 @@ pub(super) fn judge(database: &Database, target: &Target<'_, '_, '_>, component:
     judgement.findings.sort_by(|a, b| by_name(&a.id, &b.id));
     judgement.undecided.sort_by(|a, b| by_name(&a.id, &b.id));
     judgement
+}
+
+/// Takes in what is told of the source package: that it is affected and not mended, or that it is not affected.
+fn disclosures<'a>(
+    database: &'a Database,
+    target: &Target<'_, 'a, '_>,
+    groups: &mut BTreeMap<u32, Group<'a>>,
+) {
+    let Some(package) = &target.disclosed else { return };
+    for (row, ecosystem) in &target.scope.disclosures {
+        let Some(key) = database.key(row, package) else { continue };
+        for entry in database.entries(&key) {
+            let Some(record) = database.record(entry.record) else { continue };
+            let group = groups.entry(record.canonical).or_default();
+            if Status::from_byte(entry.status) == Status::NotAffected {
+                group.is_denied = true;
+            } else {
+                let how = How::Range(range::Interval { introduced: BEGINNING, end: End::Open });
+                group.disclosed.push(Hit { record, entry, ecosystem, how });
+            }
+        }
+    }
 }
 
 /// The vulnerabilities that a record speaks of: the CVEs that an announcement stands for here, else its own.
@@ -174,17 +207,13 @@ impl<'c> Installed<'c> {
         if let Some(reason) = self.undecidable(database, target, component, entry, &ranges) {
             return Verdict::Open(reason);
         }
-        let strip = |event: Event<'a>| {
-            let version =
-                if target.ignores_epoch { redhat::without_epoch(event.version) } else { event.version };
-            Event { version, ..event }
+        let compare = |version: &str| {
+            let version = if target.ignores_epoch { redhat::without_epoch(version) } else { version };
+            self.prepared.cmp(&target.scope.scheme.prepare(version))
         };
-        let events = |range: &Run| database.events(*range).map(strip);
         let ways: Vec<How<'a>> = ranges
             .iter()
-            .filter_map(|range| {
-                range::walk(target.scope.scheme, &self.prepared, events(range)).map(How::Range)
-            })
+            .filter_map(|range| range::walk(database.events(*range), compare).map(How::Range))
             .collect();
         if !ways.is_empty() && self.flavour.is_some_and(|flavour| flavour.is_modular) && !streams.is_empty() {
             match stream_of(component) {
@@ -193,13 +222,24 @@ impl<'c> Installed<'c> {
                 None => return Verdict::Open(unknown_stream(component, &streams)),
             }
         }
-        let has = |version: &&str| {
-            let version = if target.ignores_epoch { redhat::without_epoch(version) } else { version };
-            self.prepared >= target.scope.scheme.prepare(version)
-        };
-        let reached =
-            self.flavour.and_then(|_| ranges.iter().flat_map(|range| fixes(database, *range)).find(has));
+        let fixes = || ranges.iter().flat_map(|range| fixes(database, *range));
+        let reached = self.flavour.and_then(|_| fixes().find(|fixed| compare(fixed).is_ge()));
         Verdict::Decided { ways, reached }
+    }
+
+    /// Whether a later release mended a vulnerability in a version that this one has already: the package came from
+    /// there.
+    fn has_fix_of_newer(&self, database: &Database, target: &Target<'_, '_, '_>, name: u32) -> bool {
+        let keys = target.scope.newer.iter().filter_map(|(row, _)| database.key(row, &target.package));
+        let entries = keys.flat_map(|key| database.entries(&key).collect::<Vec<_>>());
+        let of_name = entries.filter(|entry| {
+            let record = database.record(entry.record);
+            record.is_some_and(|record| names_of(database, &record, entry).contains(&name))
+        });
+        of_name.flat_map(|entry| database.ranges(&entry).collect::<Vec<_>>()).any(|range| {
+            let mut fixes = fixes(database, range);
+            fixes.any(|fixed| self.prepared >= target.scope.scheme.prepare(fixed))
+        })
     }
 
     /// Why ranges cannot tell whether this version is affected.
@@ -242,7 +282,7 @@ impl<'c> Installed<'c> {
     }
 }
 
-fn fixes<'a>(database: &'a Database, range: Run) -> impl Iterator<Item = &'a str> {
+fn fixes(database: &Database, range: Run) -> impl Iterator<Item = &str> {
     database.events(range).filter(|event| event.kind == EventKind::Fixed).map(|event| event.version)
 }
 

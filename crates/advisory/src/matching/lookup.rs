@@ -19,6 +19,10 @@ pub(super) struct Scope<'a> {
     /// The ecosystems, by row and name. Never empty.
     pub(super) rows: Vec<(EcosystemRow, &'a str)>,
     pub(super) scheme: Scheme,
+    /// Where what is not fixed yet is told, by source package, for releases that are rebuilt from another.
+    pub(super) disclosures: Vec<(EcosystemRow, &'a str)>,
+    /// The releases after this one: a package that came from them has what was mended there.
+    pub(super) newer: Vec<(EcosystemRow, &'a str)>,
     family: Option<&'static Family>,
 }
 
@@ -32,6 +36,8 @@ pub(super) struct Target<'s, 'a, 'c> {
     pub(super) is_source: bool,
     /// The version has no epoch because its source does not say it, so none is compared.
     pub(super) ignores_epoch: bool,
+    /// The source package under the name that disclosures know it by.
+    pub(super) disclosed: Option<String>,
 }
 
 /// Why a component cannot be looked up.
@@ -62,17 +68,6 @@ pub(super) fn variant(component: &Component) -> Option<&str> {
     }
 }
 
-/// Ecosystems of packages that have no kind of their own, by the type of their purl.
-const BY_PURL_TYPE: [(&str, &str); 7] = [
-    ("bitnami", "Bitnami"),
-    ("githubactions", "GitHub Actions"),
-    ("hex", "Hex"),
-    ("julia", "Julia"),
-    ("opam", "opam"),
-    ("pub", "Pub"),
-    ("swift", "SwiftURL"),
-];
-
 impl<'a> Scope<'a> {
     /// Finds the records that a component, and all others of its kind in the same system, are judged by.
     pub(super) fn of(
@@ -81,23 +76,16 @@ impl<'a> Scope<'a> {
         component: &Component,
     ) -> Result<Self, Missing> {
         let ecosystem = match component.kind {
-            ComponentKind::Npm => "npm",
-            ComponentKind::Golang => "Go",
-            ComponentKind::Cargo => "crates.io",
-            ComponentKind::Gem => "RubyGems",
-            ComponentKind::Pypi => "PyPI",
-            ComponentKind::Maven => "Maven",
-            ComponentKind::Nuget => "NuGet",
-            ComponentKind::Composer => "Packagist",
-            ComponentKind::Other => {
-                let of_type = BY_PURL_TYPE.iter().find(|(kind, _)| Some(*kind) == variant(component));
-                of_type.map(|(_, ecosystem)| *ecosystem).ok_or(Missing::Order)?
-            }
             ComponentKind::Deb | ComponentKind::Apk | ComponentKind::Rpm => {
                 return Self::of_system(database, distro, component);
             }
-            ComponentKind::Generic => return Err(Missing::Order),
+            // What a package of the system owns is judged with that package.
+            ComponentKind::Generic if component.owner.is_some() || component.cpes.is_empty() => None,
+            ComponentKind::Generic => Some(naming::CPE),
+            ComponentKind::Other => variant(component).and_then(naming::ecosystem_of_type),
+            kind => naming::ecosystem_of_type(kind.purl_type()),
         };
+        let ecosystem = ecosystem.ok_or(Missing::Order)?;
         Self::of_rows(Cow::Borrowed(ecosystem), exact(database, ecosystem), None)
     }
 
@@ -112,7 +100,17 @@ impl<'a> Scope<'a> {
         if family.is_none_or(|family| family.packages != component.kind) {
             return Err(Missing::PackageManager);
         }
-        Self::of_rows(Cow::Owned(label), rows, family)
+        let newer = newer(database, &label);
+        let mut scope = Self::of_rows(Cow::Owned(label), rows, family)?;
+        scope.newer = newer;
+        scope.disclosures = match scope.label.split_once(':') {
+            Some(("Red Hat", _)) => scope.rows.clone(),
+            Some(("AlmaLinux" | "Rocky Linux", release)) => {
+                parts(database, &format!("Red Hat:enterprise_linux:{release}"))
+            }
+            _ => Vec::new(),
+        };
+        Ok(scope)
     }
 
     fn of_rows(
@@ -121,7 +119,9 @@ impl<'a> Scope<'a> {
         family: Option<&'static Family>,
     ) -> Result<Self, Missing> {
         match (rows.is_empty(), Scheme::of_ecosystem(&label)) {
-            (false, Some(scheme)) => Ok(Self { label, rows, scheme, family }),
+            (false, Some(scheme)) => {
+                Ok(Self { label, rows, scheme, family, disclosures: Vec::new(), newer: Vec::new() })
+            }
             _ => Err(Missing::Coverage(label.into_owned())),
         }
     }
@@ -131,8 +131,8 @@ impl<'a> Scope<'a> {
         let by_source = self.family.is_some_and(|family| family.by_source);
         let source = component.source.as_ref().filter(|_| by_source);
         let (name, version) = match source {
-            Some(source) => (&source.name, &source.version),
-            None => (&component.name, &component.version),
+            Some(source) => (source.name.as_str(), source.version.as_str()),
+            None => (component.name.as_str(), component.version.as_str()),
         };
         if let (Some(family), Some(vendor)) = (self.family, &component.vendor) {
             let lower = vendor.to_lowercase();
@@ -143,12 +143,24 @@ impl<'a> Scope<'a> {
         if self.scheme == Scheme::Maven && !name.contains(':') {
             return Err(Missing::Group);
         }
+        let package = if self.scheme == Scheme::Generic {
+            // A rule that knows a program states its name in the dictionary.
+            Cow::Owned(
+                component.cpes.iter().find_map(|cpe| naming::product_of_cpe(cpe)).ok_or(Missing::Order)?,
+            )
+        } else {
+            naming::package_name(self.scheme, name)
+        };
         Ok(Target {
             scope: self,
-            package: naming::package_name(self.scheme, name),
+            package,
             version,
             is_source: source.is_some(),
             ignores_epoch: source.is_some() && self.scheme == Scheme::Rpm && !redhat::has_epoch(version),
+            disclosed: (!self.disclosures.is_empty()).then(|| {
+                let source = component.source.as_ref().map_or(&component.name, |source| &source.name);
+                naming::source_key(source)
+            }),
         })
     }
 }
@@ -173,12 +185,7 @@ fn rows<'a>(
             Some((name, rows))
         }
         Release::Exact(name) => Some((name.clone(), exact(database, name))),
-        Release::Parts(name) => {
-            let is_part =
-                |ecosystem: &str| matches!(ecosystem[name.len()..].bytes().next(), None | Some(b':'));
-            let begins = database.ecosystems_beginning(name).filter(|(_, ecosystem)| is_part(ecosystem));
-            Some((name.clone(), begins.collect()))
-        }
+        Release::Parts(name) => Some((name.clone(), parts(database, name))),
         Release::Suse(pack) => {
             let products =
                 database.ecosystems_beginning("SUSE:Linux Enterprise ").filter(|(_, ecosystem)| {
@@ -194,6 +201,20 @@ fn rows<'a>(
         },
         Release::Unknown => None,
     }
+}
+
+/// An ecosystem and all parts of it.
+fn parts<'a>(database: &'a Database, name: &str) -> Vec<(EcosystemRow, &'a str)> {
+    let is_part = |ecosystem: &str| matches!(ecosystem[name.len()..].bytes().next(), None | Some(b':'));
+    database.ecosystems_beginning(name).filter(|(_, ecosystem)| is_part(ecosystem)).collect()
+}
+
+/// The releases of Debian after this one, which packages may have come from.
+fn newer<'a>(database: &'a Database, label: &str) -> Vec<(EcosystemRow, &'a str)> {
+    let number = |label: &str| label.strip_prefix("Debian:").and_then(|release| release.parse::<f32>().ok());
+    let Some(this) = number(label) else { return Vec::new() };
+    let releases = database.ecosystems_beginning("Debian:");
+    releases.filter(|(_, name)| number(name).is_some_and(|other| other > this)).collect()
 }
 
 /// The newest release of a family that the database covers.

@@ -29,7 +29,7 @@ enum Item {
     /// Letters and the number right behind them.
     Numbered(Qualifier, String),
     /// What a hyphen or a step between digits and letters opened.
-    List(Vec<Item>),
+    List(Vec<Self>),
 }
 
 /// A qualifier: its place among the known ones, and its text when it is none of them.

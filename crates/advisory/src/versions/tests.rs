@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SCHEMES: [Scheme; 11] = [
+const SCHEMES: [Scheme; 12] = [
     Scheme::Dpkg,
     Scheme::Apk,
     Scheme::Rpm,
@@ -17,6 +17,7 @@ const SCHEMES: [Scheme; 11] = [
     Scheme::Composer,
     Scheme::Pub,
     Scheme::Bitnami,
+    Scheme::Generic,
 ];
 
 /// Checks every `a < b`, `a = b` and `a > b` of a list, and the same turned around.
@@ -54,6 +55,16 @@ facts! {
     nuget_facts_hold: NuGet, "nuget.txt";
     composer_facts_hold: Composer, "composer.txt";
     pub_facts_hold: Pub, "pub.txt";
+}
+
+#[test]
+fn what_has_no_package_is_ordered_plainly() {
+    check(
+        Scheme::Generic,
+        "1.0.2 < 1.0.2a\n1.0.2z < 1.0.2za\n1.0.2zd > 1.0.2k\n1.1.1-pre1 < 1.1.1\n1.1.1a > 1.1.1\n1.1.1a < 1.1.2\n\
+         8u292 = 1.8.0_292\n8u292 < 8u302\n1.8.0_292 < 11.0.2\n11.0.2+9 < 11.0.3+1\n1.2 = 1.2.0\n20.0.0 > 18.19.1\n\
+         3.12.0rc1 < 3.12.0\n3.12.0a1 < 3.12.0b1\n2.4.58 < 2.4.59\nv1.2 = 1.2\n1.0.0-beta.2 < 1.0.0",
+    );
 }
 
 #[test]

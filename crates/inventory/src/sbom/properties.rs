@@ -82,7 +82,7 @@ pub(super) fn of_image(inventory: &Inventory) -> Vec<Fact> {
 pub(super) fn of_package(component: &Component) -> Vec<Fact> {
     let mut facts: Vec<Fact> =
         component.evidence.iter().map(|evidence| ("evidence", evidence_text(evidence))).collect();
-    let told = crate::purl::parse(&component.purl);
+    let told = Purl::parse(&component.purl);
     if told.as_ref().map(Purl::component_kind) != Some(component.kind) {
         facts.push(("kind", word(&component.kind)));
     }

@@ -36,7 +36,7 @@ pub(super) struct Described {
 impl Described {
     /// The component, or nothing when the document does not say enough for one.
     pub(super) fn component(self) -> Option<Component> {
-        let taken = self.purl.as_deref().and_then(purl::parse);
+        let taken = self.purl.as_deref().and_then(Purl::parse);
         let is_ours = self.facts.iter().any(|(name, _)| properties::ours(name).is_some());
         let mut component = match (&taken, self.purl) {
             (Some(parts), Some(purl)) => {
@@ -194,7 +194,7 @@ pub(super) fn finish(mut inventory: Inventory) -> Inventory {
 
 /// The operating system that a package URL names: `distro=debian-12`, or `os_name` and `os_version` as Scout writes.
 fn distro(component: &Component) -> Option<Distro> {
-    let parts = purl::parse(&component.purl)?;
+    let parts = Purl::parse(&component.purl)?;
     let text = |value: &str| Some(value.to_owned());
     if let Some(name) = parts.qualifier("os_name") {
         return Some(Distro {

@@ -16,7 +16,7 @@ use super::properties::Property;
 use super::reading::{Described, array, finish, layers, seen_at, text};
 use super::{Document, Subject, properties};
 use crate::model::{BaseImage, Component, ComponentKind, Distro, Inventory, RelationKind, SourcePackage};
-use crate::purl;
+use crate::purl::{self, Purl};
 
 /// Names what the packages are found by: another one where the same bytes would give other packages.
 const SBOM_VERSION: &str = "1";
@@ -282,7 +282,7 @@ pub(super) fn from_json(root: &Value) -> Document {
         if let Some(parent) =
             artifact.get("parent").and_then(Value::as_str).filter(|parent| !parent.is_empty())
         {
-            let parts = purl::parse(parent);
+            let parts = Purl::parse(parent);
             let parts = parts.map(|parts| SourcePackage { version: parts.full_version(), name: parts.name });
             parents.insert(parent, parts);
         }

@@ -82,7 +82,7 @@ pub(in crate::sbom) fn from_json(root: &Value) -> Document {
 fn digest(about: &Value) -> Option<String> {
     let version = text(about, "version").filter(|version| version.starts_with("sha256:"));
     version.or_else(|| {
-        let purl = crate::purl::parse(about.get("purl")?.as_str()?)?;
+        let purl = crate::purl::Purl::parse(about.get("purl")?.as_str()?)?;
         Some(purl.version).filter(|version| version.starts_with("sha256:"))
     })
 }

@@ -114,7 +114,7 @@ impl Described {
             self.facts.extend(facts.collect::<Vec<_>>());
         }
         // Suppliers of a document of others are as often the maintainer; only vendors of RPM packages decide.
-        let kind = self.purl.as_deref().and_then(crate::purl::parse).map(|purl| purl.component_kind());
+        let kind = self.purl.as_deref().and_then(crate::purl::Purl::parse).map(|purl| purl.component_kind());
         if !is_ours && kind != Some(ComponentKind::Rpm) && self.maintainer.is_none() {
             self.maintainer = self.vendor.take();
         }
