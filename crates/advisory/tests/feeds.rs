@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::{component, distro, image, try_build};
 use tempfile::TempDir;
 use tidewaiter_advisory::{
-    BuildReport, Database, FixState, Matches, Severity, SeveritySource, SourceKind, match_inventory,
+    BuildReport, Database, Matches, Severity, SeveritySource, SourceKind, match_inventory,
 };
 use tidewaiter_inventory::ComponentKind::{Apk, Deb, Generic, Npm, Rpm};
 use tidewaiter_inventory::{Component, Distro, SourcePackage};

@@ -353,10 +353,7 @@ fn affected(vulnerability: &Vulnerability, products: &Products<'_>) -> Vec<Affec
     found.into_values().collect()
 }
 
-fn by_product(
-    statements: &[Statement],
-    counts: impl Fn(&Statement) -> bool,
-) -> HashMap<&str, &Statement> {
+fn by_product(statements: &[Statement], counts: impl Fn(&Statement) -> bool) -> HashMap<&str, &Statement> {
     let counted = statements.iter().filter(|statement| counts(statement));
     counted
         .flat_map(|statement| statement.product_ids.iter().map(move |id| (id.as_str(), statement)))
