@@ -18,6 +18,7 @@ mod naming;
 mod range;
 mod severity;
 pub mod versions;
+pub mod vex;
 
 pub use compile::{BuildOptions, BuildReport, Skipped, Source, Unreadable, build};
 pub use database::{Advisory, Database, DatabaseId, EcosystemCount};
@@ -28,4 +29,4 @@ pub use matching::{
     Epss, Explanation, Finding, Fix, FixState, Gap, GapKind, Kev, Matches, RecordMatch, Suppressed,
     Undecided, match_component, match_inventory, suppression,
 };
-pub use severity::{Score, Severity, SeveritySource};
+pub use severity::{Score, Severity, SeveritySource, UnknownSeverity};

@@ -60,6 +60,22 @@ impl Severity {
     }
 }
 
+/// The text names no severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there are the severities critical, high, medium, low, negligible and unspecified")]
+pub struct UnknownSeverity;
+
+impl std::str::FromStr for Severity {
+    type Err = UnknownSeverity;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSeverity> {
+        match text.to_ascii_lowercase().as_str() {
+            "unspecified" | "unknown" => Ok(Self::Unknown),
+            other => Self::ALL.into_iter().find(|severity| severity.as_str() == other).ok_or(UnknownSeverity),
+        }
+    }
+}
+
 impl std::fmt::Display for Severity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())

@@ -159,6 +159,15 @@ impl Purl {
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// The package that this one was built from, under its name and version: without what is said of the built one alone.
+    #[must_use]
+    pub fn of_source(&self, name: &str, version: &str) -> String {
+        let namespace = Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        let of_both = self.qualifiers.iter().filter(|(key, _)| !["arch", "epoch", "upstream"].contains(&key.as_str()));
+        let qualifiers: Vec<(&str, &str)> = of_both.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        write(&self.kind, namespace, name, version, &qualifiers)
+    }
+
     /// The kind of component that this type is.
     #[must_use]
     pub fn component_kind(&self) -> ComponentKind {

@@ -14,7 +14,7 @@ mod error;
 pub mod images;
 pub mod objects;
 pub mod pipeline;
-pub mod report;
+pub use tidewaiter_report as report;
 pub mod source;
 
 pub use error::{Error, ErrorKind, Result};

@@ -4,8 +4,11 @@ mod base_images;
 mod cache;
 mod cves;
 pub(crate) mod db;
+mod findings;
 mod image;
 mod login_link;
+mod output;
+mod quickview;
 mod registry;
 mod registry_access;
 mod registry_behaviour;
@@ -18,6 +21,8 @@ mod registry_webhooks;
 mod sbom;
 mod up;
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
 
 use crate::ui::Ui;
@@ -27,7 +32,9 @@ use crate::ui::Ui;
 pub(crate) enum Command {
     Up(Box<up::Args>),
     Sbom(sbom::Args),
-    Cves(cves::Args),
+    Cves(Box<cves::Args>),
+    #[command(visible_alias = "qv")]
+    Quickview(Box<quickview::Args>),
     #[command(subcommand)]
     BaseImages(base_images::Command),
     #[command(subcommand)]
@@ -49,17 +56,19 @@ impl Command {
         }
     }
 
-    /// Runs the command.
-    pub(crate) async fn run(self, ui: Ui) -> anyhow::Result<()> {
+    /// Runs the command, and says the status to end with.
+    pub(crate) async fn run(self, ui: Ui) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Cves(args) => return cves::run(*args, ui).await,
+            Self::Quickview(args) => return quickview::run(*args, ui).await,
             Self::Up(args) => up::run(*args, ui).await,
             Self::Sbom(args) => sbom::run(args, ui).await,
-            Self::Cves(args) => cves::run(args, ui).await,
             Self::BaseImages(command) => base_images::run(command, ui).await,
             Self::Cache(command) => cache::run(command, ui).await,
             Self::Db(command) => db::run(command, ui).await,
             Self::Registry(command) => registry::run(command, ui).await,
             Self::LoginLink(args) => login_link::run(args, ui).await,
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }

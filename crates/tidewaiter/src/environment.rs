@@ -56,6 +56,12 @@ pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
 /// What docker-scout calls the variables that begin with `TIDEWAITER_` here.
 const SCOUT: &str = "DOCKER_SCOUT_";
 
+/// When it is `false`, nothing is said of what to do next.
+pub(crate) const DOCKER_CLI_HINTS: &str = "DOCKER_CLI_HINTS";
+/// Set where a job of GitHub runs a program.
+const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// Set where any job of continuous integration runs a program.
+const CI: &str = "CI";
 /// When it is set, nothing is coloured.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 /// The database, in place of `--database`: for a URL with a password, which others see in a command line.
@@ -236,6 +242,19 @@ pub(crate) fn timestamp() -> jiff::Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is the one home of the time")]
     let now = jiff::Timestamp::now();
     now
+}
+
+/// Columns of the terminal, for wrapping text.
+pub(crate) fn columns() -> usize {
+    const USUAL: usize = 80;
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    size.filter(|columns| *columns > 0).unwrap_or(USUAL)
+}
+
+/// Whether a person wants to be told what to do next; other programs and CI do not.
+pub(crate) fn has_hints() -> bool {
+    let is_off = |name: &str| variable(name).is_some_and(|value| value == "false" || value == "0");
+    !is_off(DOCKER_CLI_HINTS) && variable(GITHUB_ACTIONS).is_none() && variable(CI).is_none()
 }
 
 /// The time now, in microseconds since the epoch.

@@ -8,6 +8,7 @@ mod client;
 mod commands;
 mod demo;
 mod environment;
+mod exit;
 mod serve;
 mod size;
 mod ui;
@@ -53,7 +54,10 @@ fn main() -> ExitCode {
     if let Some((words, program)) = artifact_words() {
         return artifact::run(&words, program, ui);
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return told(&error),
+    };
     let mut filter = environment::variable(environment::TIDEWAITER_LOG).unwrap_or_else(|| "warn".to_owned());
     if arguments.command.logs_access() {
         filter.push_str(ACCESS_LOG);
@@ -74,12 +78,19 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(arguments.command.run(ui)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             ui.note(format_args!("Error: {}", one_line(&error)));
-            ExitCode::FAILURE
+            exit::of_error(&error)
         }
     }
+}
+
+/// Says what is wrong with the words, or gives the help that was asked for.
+fn told(error: &clap::Error) -> ExitCode {
+    // When nobody can be told, there is nobody to tell that either.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
 }
 
 /// The words for the commands on artifacts, when those were called, and how they were: after `artifact`, or

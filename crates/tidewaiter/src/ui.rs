@@ -39,6 +39,19 @@ impl Ui {
         self.end_on_closed_pipe(written);
     }
 
+    /// A text with colours as standard output takes it: without them where nobody sees them.
+    pub(crate) fn as_shown(self, text: &str) -> String {
+        match anstream::AutoStream::choice(&io::stdout()) {
+            anstream::ColorChoice::Never => Self::without_colours(text),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// A text without its colours.
+    pub(crate) fn without_colours(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
     /// The same with status on standard output, where scripts written for ORAS read it.
     #[must_use]
     pub(crate) fn with_status_on_stdout(self) -> Self {

@@ -9,7 +9,7 @@ use tidewaiter_platform::Problem;
 use tidewaiter_platform::Severity;
 use tidewaiter_platform::clock::rfc3339;
 use tidewaiter_platform::images::{ArtifactSummary, ImageSummary, State as ImageState};
-use tidewaiter_platform::report::{Report, ReportedImage};
+use tidewaiter_platform::report::{self, Report, ReportedImage};
 use tidewaiter_platform::{Digest, DocumentFormat, InvalidDigest, UnknownFormat};
 
 use crate::Shared;
@@ -181,18 +181,27 @@ pub(crate) async fn findings(
 ) -> Result<Json<Report>, ApiError> {
     let digest = parse_digest(&digest)?;
     let detail = platform.image(&digest).await?;
-    let image = ReportedImage {
-        name: detail.summary.names.first().cloned().unwrap_or_else(|| digest.to_string()),
-        digest: Some(digest.to_string()),
-        platform: detail.summary.platform,
-        distro: detail.summary.distro,
+    let summary = detail.summary;
+    let name = summary.names.first().cloned().unwrap_or_else(|| digest.to_string());
+    let image = match &detail.inventory {
+        Some(inventory) => ReportedImage::new(&name, Some(digest.as_str()), inventory),
+        None => ReportedImage {
+            name,
+            digest: Some(digest.to_string()),
+            platform: summary.platform,
+            distro: summary.distro,
+            ..ReportedImage::default()
+        },
     };
-    Ok(Json(Report {
+    let mut report = Report {
         image,
+        counts: report::Counts::default(),
         findings: detail.findings,
         undecided: detail.undecided,
         suppressed: detail.suppressed,
         gaps: detail.gaps,
         problems: detail.problems,
-    }))
+    };
+    report.count();
+    Ok(Json(report))
 }
