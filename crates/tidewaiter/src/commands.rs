@@ -44,6 +44,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Registry(registry::Command),
     LoginLink(login_link::Args),
+    /// Tell which version this is
+    Version,
 }
 
 impl Command {
@@ -68,6 +70,10 @@ impl Command {
             Self::Db(command) => db::run(command, ui).await,
             Self::Registry(command) => registry::run(command, ui).await,
             Self::LoginLink(args) => login_link::run(args, ui).await,
+            Self::Version => {
+                ui.line(concat!("version: v", env!("CARGO_PKG_VERSION")));
+                Ok(())
+            }
         }?;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,8 +1,10 @@
 //! The one place that reads the environment. Every variable the program heeds is a documented constant here.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use tidewaiter_gotemplate::Surroundings;
@@ -69,8 +71,29 @@ pub(crate) const TIDEWAITER_DATABASE: &str = "TIDEWAITER_DATABASE";
 /// Beginnings of the variables that S3, Azure and Google stores are configured by, as their own tools are.
 const OBJECT_STORES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
+/// Where the docker client says how far its plugins may go on.
+pub(crate) const DOCKER_CLI_PLUGIN_SOCKET: &str = "DOCKER_CLI_PLUGIN_SOCKET";
+/// When it is set, completions are words alone.
+pub(crate) const DOCKER_CLI_DISABLE_COMPLETION_DESCRIPTION: &str = "DOCKER_CLI_DISABLE_COMPLETION_DESCRIPTION";
+
+/// What flags of the docker client say in place of its variables.
+static OVERRIDDEN: Mutex<BTreeMap<&'static str, String>> = Mutex::new(BTreeMap::new());
+
+/// Takes a global flag of the docker client for the variable that it stands for.
+pub(crate) fn override_docker(flag: &str, value: String) {
+    let name = match flag {
+        "config" => DOCKER_CONFIG,
+        "host" => DOCKER_HOST,
+        _ => return,
+    };
+    OVERRIDDEN.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
+}
+
 /// A variable's value; absent when it is unset, empty or not UTF-8.
 pub(crate) fn variable(name: &str) -> Option<String> {
+    if let Some(value) = OVERRIDDEN.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        return Some(value.clone());
+    }
     #[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
     let value = std::env::var(name).ok();
     value.filter(|value| !value.is_empty())

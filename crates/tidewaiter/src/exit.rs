@@ -8,6 +8,8 @@ use tidewaiter_oci::error::ErrorKind;
 const FINDINGS: u8 = 2;
 /// The words make no sense (`EX_USAGE`).
 pub(crate) const USAGE: u8 = 64;
+/// The same where the docker client runs us: what it ends with itself.
+pub(crate) const PLUGIN_USAGE: u8 = 125;
 /// A registry, an engine or a server cannot be reached, or failed (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 

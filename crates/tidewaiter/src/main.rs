@@ -9,10 +9,12 @@ mod commands;
 mod demo;
 mod environment;
 mod exit;
+mod plugin;
 mod serve;
 mod size;
 mod ui;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -54,9 +56,16 @@ fn main() -> ExitCode {
     if let Some((words, program)) = artifact_words() {
         return artifact::run(&words, program, ui);
     }
-    let arguments = match Arguments::try_parse() {
+    let (words, usage) = match plugin::called() {
+        None => (std::env::args_os().collect(), exit::USAGE),
+        Some(plugin) => match plugin.answer(ui) {
+            plugin::Asked::Said => return ExitCode::SUCCESS,
+            plugin::Asked::Run(words) => (words.into_iter().map(OsString::from).collect::<Vec<_>>(), exit::PLUGIN_USAGE),
+        },
+    };
+    let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => return told(&error),
+        Err(error) => return told(&error, usage),
     };
     let mut filter = environment::variable(environment::TIDEWAITER_LOG).unwrap_or_else(|| "warn".to_owned());
     if arguments.command.logs_access() {
@@ -87,10 +96,10 @@ fn main() -> ExitCode {
 }
 
 /// Says what is wrong with the words, or gives the help that was asked for.
-fn told(error: &clap::Error) -> ExitCode {
+fn told(error: &clap::Error, usage: u8) -> ExitCode {
     // When nobody can be told, there is nobody to tell that either.
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() { ExitCode::from(usage) } else { ExitCode::SUCCESS }
 }
 
 /// The words for the commands on artifacts, when those were called, and how they were: after `artifact`, or
