@@ -19,11 +19,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("advisory", &["inventory"]),
     ("demo", &["oci"]),
     ("registry", &["oci", "db"]),
-    ("platform", &["oci", "inventory", "advisory", "db", "registry"]),
+    ("report", &["inventory", "advisory"]),
+    ("platform", &["oci", "inventory", "advisory", "report", "db", "registry"]),
     ("web", &["platform"]),
     (
         "tidewaiter",
-        &["oci", "inventory", "advisory", "db", "registry", "platform", "web", "cobra", "gotemplate", "demo"],
+        &[
+            "oci",
+            "inventory",
+            "advisory",
+            "report",
+            "db",
+            "registry",
+            "platform",
+            "web",
+            "cobra",
+            "gotemplate",
+            "demo",
+        ],
     ),
 ];
 
@@ -41,6 +54,10 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ),
     (
         "advisory",
+        &["axum", "clap", "indicatif", "anstream", "sqlx", "tokio", "reqwest", "hyper", "futures-util"],
+    ),
+    (
+        "report",
         &["axum", "clap", "indicatif", "anstream", "sqlx", "tokio", "reqwest", "hyper", "futures-util"],
     ),
 ];

@@ -77,7 +77,8 @@ pub enum ReadVexError {
 /// # Errors
 /// When it is none, or cannot be parsed.
 pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Statement>, ReadVexError> {
-    let root: Value = serde_json::from_slice(bytes).map_err(|error| ReadVexError::Damaged(error.to_string()))?;
+    let root: Value =
+        serde_json::from_slice(bytes).map_err(|error| ReadVexError::Damaged(error.to_string()))?;
     // An attestation carries the document as its predicate.
     let root = match root.get("predicate") {
         Some(predicate) if root.get("_type").is_some() => predicate.clone(),
@@ -98,7 +99,11 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Statement>, ReadVexError> {
 ///
 /// # Errors
 /// When it cannot be parsed, or says no reason.
-pub fn read_ignore(name: &str, text: &str, now: Timestamp) -> Result<(Vec<Statement>, Vec<String>), ReadIgnoreError> {
+pub fn read_ignore(
+    name: &str,
+    text: &str,
+    now: Timestamp,
+) -> Result<(Vec<Statement>, Vec<String>), ReadIgnoreError> {
     ignore::read(name, text, now)
 }
 
@@ -154,7 +159,10 @@ pub fn apply(
         let names = || std::iter::once(&finding.id).chain(&finding.aliases);
         let mut last: Option<&Statement> = None;
         for (statement, is_used) in &mut ordered {
-            let is_named = statement.vulnerability.iter().any(|name| names().any(|known| known.eq_ignore_ascii_case(name)));
+            let is_named = statement
+                .vulnerability
+                .iter()
+                .any(|name| names().any(|known| known.eq_ignore_ascii_case(name)));
             if is_named && statement.is_about(subject, component) {
                 *is_used = true;
                 last = Some(statement);
@@ -169,14 +177,21 @@ pub fn apply(
     for (statement, is_used) in &ordered {
         // A vulnerability that somebody else suppressed already, or that is no finding, is spoken of in vain too.
         let is_suppressed = matches.suppressed.iter().any(|one| {
-            statement.vulnerability.iter().any(|name| *name == one.finding.id || one.finding.aliases.contains(name))
+            statement
+                .vulnerability
+                .iter()
+                .any(|name| *name == one.finding.id || one.finding.aliases.contains(name))
         });
         if !is_used && !is_suppressed {
             applied.unused.push(format!(
                 "{}: the statement on {} is about nothing that was found{}",
                 statement.document,
                 statement.name(),
-                statement.products.first().map(|product| format!(" ({})", product.describe())).unwrap_or_default()
+                statement
+                    .products
+                    .first()
+                    .map(|product| format!(" ({})", product.describe()))
+                    .unwrap_or_default()
             ));
         }
     }
@@ -218,7 +233,9 @@ impl Statement {
                     return names_package(&product.id, component);
                 }
                 let is_image = product.id.is_empty() || names_image(&product.id, subject);
-                is_image && (product.parts.is_empty() || product.parts.iter().any(|part| names_package(part, component)))
+                is_image
+                    && (product.parts.is_empty()
+                        || product.parts.iter().any(|part| names_package(part, component)))
             })
     }
 }
@@ -236,7 +253,9 @@ fn names_image(id: &str, subject: &Subject) -> bool {
     }
     let Some(purl) = Purl::parse(id) else {
         // `repository`, without a tag.
-        return name.split(['@']).next().is_some_and(|rest| rest == id || rest.rsplit_once(':').is_some_and(|(repository, _)| repository == id));
+        return name.split(['@']).next().is_some_and(|rest| {
+            rest == id || rest.rsplit_once(':').is_some_and(|(repository, _)| repository == id)
+        });
     };
     let version = purl.version.as_str();
     if version.starts_with("sha256:") && subject.digest.as_deref() == Some(version) {
@@ -269,7 +288,9 @@ fn names_package(wanted: &str, component: &Component) -> bool {
     };
     let of_source = component.source.as_ref().filter(|_| component.kind.is_os_package());
     let itself = (wanted.name.eq_ignore_ascii_case(&purl.name))
-        && (wanted.version.is_empty() || wanted.version == purl.version || wanted.version == component.version);
+        && (wanted.version.is_empty()
+            || wanted.version == purl.version
+            || wanted.version == component.version);
     let source = of_source.is_some_and(|source| {
         wanted.name == source.name && (wanted.version.is_empty() || wanted.version == source.version)
     });

@@ -163,8 +163,10 @@ impl Purl {
     #[must_use]
     pub fn of_source(&self, name: &str, version: &str) -> String {
         let namespace = Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-        let of_both = self.qualifiers.iter().filter(|(key, _)| !["arch", "epoch", "upstream"].contains(&key.as_str()));
-        let qualifiers: Vec<(&str, &str)> = of_both.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let of_both =
+            self.qualifiers.iter().filter(|(key, _)| !["arch", "epoch", "upstream"].contains(&key.as_str()));
+        let qualifiers: Vec<(&str, &str)> =
+            of_both.map(|(key, value)| (key.as_str(), value.as_str())).collect();
         write(&self.kind, namespace, name, version, &qualifiers)
     }
 

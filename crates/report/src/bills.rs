@@ -15,7 +15,8 @@ use crate::{Report, ReportedFinding, link, packages, weakness};
 pub fn cyclonedx(inventory: &Inventory, subject: &Subject, report: &Report) -> Vec<u8> {
     let findings = report.findings.iter().map(|finding| cyclonedx_finding(finding, None));
     let suppressed = report.suppressed.iter().filter_map(|one| {
-        let component = inventory.components.iter().find(|component| component.purl == one.finding.component)?;
+        let component =
+            inventory.components.iter().find(|component| component.purl == one.finding.component)?;
         let finding = ReportedFinding::new(&one.finding, component, &component.evidence);
         Some(cyclonedx_finding(&finding, Some(&one.reason)))
     });
@@ -53,10 +54,13 @@ fn cyclonedx_finding(finding: &ReportedFinding, suppressed: Option<&str>) -> Val
         one.insert("cwes".to_owned(), json!([number]));
     }
     one.insert("description".to_owned(), json!(finding.description.as_deref().unwrap_or(&finding.summary)));
-    one.insert("recommendation".to_owned(), json!(match finding.fix.is_available() {
-        true => format!("Upgrade {} to {}", finding.package.name, finding.fix.to_text()),
-        false => finding.fix.to_text(),
-    }));
+    one.insert(
+        "recommendation".to_owned(),
+        json!(match finding.fix.is_available() {
+            true => format!("Upgrade {} to {}", finding.package.name, finding.fix.to_text()),
+            false => finding.fix.to_text(),
+        }),
+    );
     for (name, time) in [("published", finding.published), ("updated", finding.modified)] {
         if let Some(time) = time {
             one.insert(name.to_owned(), json!(time.to_string()));
@@ -96,9 +100,13 @@ pub fn spdx(inventory: &Inventory, subject: &Subject, report: &Report) -> Vec<u8
     let bytes = Format::Spdx.write(inventory, subject);
     let Ok(mut document) = serde_json::from_slice::<Value>(&bytes) else { return bytes };
     for package in document.get_mut("packages").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(references) = package.get_mut("externalRefs").and_then(Value::as_array_mut) else { continue };
+        let Some(references) = package.get_mut("externalRefs").and_then(Value::as_array_mut) else {
+            continue;
+        };
         let purl = references.iter().find(|one| one["referenceType"] == "purl");
-        let Some(purl) = purl.and_then(|one| one["referenceLocator"].as_str()).map(str::to_owned) else { continue };
+        let Some(purl) = purl.and_then(|one| one["referenceLocator"].as_str()).map(str::to_owned) else {
+            continue;
+        };
         for finding in report.findings.iter().filter(|finding| finding.package.purl == purl) {
             references.push(json!({
                 "referenceCategory": "SECURITY", "referenceType": "advisory", "referenceLocator": link(&finding.id),
@@ -151,7 +159,9 @@ fn with_member(mut document: Vec<u8>, name: &str, value: Value) -> Vec<u8> {
     if document.ends_with(END) {
         document.truncate(document.len() - END.len());
         let text = String::from_utf8(to_bytes(&value)).unwrap_or_default();
-        document.extend_from_slice(format!(",\n  \"{name}\": {}", text.trim_end().replace('\n', "\n  ")).as_bytes());
+        document.extend_from_slice(
+            format!(",\n  \"{name}\": {}", text.trim_end().replace('\n', "\n  ")).as_bytes(),
+        );
         document.extend_from_slice(END);
     }
     document

@@ -42,8 +42,7 @@ impl Counts {
     /// Number and letter of each severity, the worst first; what is unspecified only when there is any.
     #[must_use]
     pub fn columns(self) -> Vec<(u64, char)> {
-        let mut columns =
-            vec![(self.critical, 'C'), (self.high, 'H'), (self.medium, 'M'), (self.low, 'L')];
+        let mut columns = vec![(self.critical, 'C'), (self.high, 'H'), (self.medium, 'M'), (self.low, 'L')];
         if self.unspecified > 0 {
             columns.push((self.unspecified, '?'));
         }

@@ -93,9 +93,10 @@ fn identifiers(finding: &ReportedFinding) -> Vec<Value> {
 fn identity(purl: &str, id: &str) -> String {
     // FNV-1a, twice with other beginnings: this only has to tell findings apart.
     let hash = |seed: u64| {
-        purl.bytes().chain([0]).chain(id.bytes()).fold(seed, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        purl.bytes()
+            .chain([0])
+            .chain(id.bytes())
+            .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
     };
     format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142))
 }

@@ -18,8 +18,8 @@ mod weakness;
 
 pub use counts::Counts;
 pub use model::{
-    AffectedRange, Location, Report, ReportedFinding, ReportedFix, ReportedImage, ReportedLayer, ReportedPackage,
-    sort,
+    AffectedRange, Location, Report, ReportedFinding, ReportedFix, ReportedImage, ReportedLayer,
+    ReportedPackage, sort,
 };
 pub use selection::{Condition, Selection};
 

@@ -15,7 +15,11 @@ pub fn write(report: &Report) -> String {
     let mut out = String::new();
     let image = &report.image;
     let _ = writeln!(out, "<h2>:mag: Vulnerabilities of <code>{}</code></h2>\n", escaped(&image.name));
-    let _ = writeln!(out, "<details open=\"true\"><summary>:package: Image Reference <code>{}</code></summary>\n<table>", escaped(&image.name));
+    let _ = writeln!(
+        out,
+        "<details open=\"true\"><summary>:package: Image Reference <code>{}</code></summary>\n<table>",
+        escaped(&image.name)
+    );
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(out, "<tr><td>{name}</td><td>{value}</td></tr>");
     };
@@ -34,7 +38,11 @@ pub fn write(report: &Report) -> String {
         let _ = writeln!(out, ":warning: {}\n", escaped(&gap.text));
     }
     if !report.undecided.is_empty() {
-        let _ = writeln!(out, ":grey_question: Of {} vulnerabilities it cannot be told whether they are there.\n", report.undecided.len());
+        let _ = writeln!(
+            out,
+            ":grey_question: Of {} vulnerabilities it cannot be told whether they are there.\n",
+            report.undecided.len()
+        );
     }
     let packages = packages::of(report);
     if packages.is_empty() {
@@ -60,7 +68,13 @@ fn one_package(out: &mut String, package: &PackageFindings<'_>) {
         escaped(&package.purl)
     );
     for location in package.locations.iter().take(5) {
-        let _ = writeln!(out, "<code>/{}</code> (layer {}, <code>{}</code>)<br/>", escaped(&location.path), location.layer.ordinal, escaped(short(&location.layer.diff_id)));
+        let _ = writeln!(
+            out,
+            "<code>/{}</code> (layer {}, <code>{}</code>)<br/>",
+            escaped(&location.path),
+            location.layer.ordinal,
+            escaped(short(&location.layer.diff_id))
+        );
     }
     for finding in &package.findings {
         one_finding(out, finding);
@@ -70,8 +84,13 @@ fn one_package(out: &mut String, package: &PackageFindings<'_>) {
 
 fn one_finding(out: &mut String, finding: &ReportedFinding) {
     let id = escaped(&finding.id);
-    let badge = badge(&format!("{} {}", label(finding.severity).to_lowercase(), finding.id), color(finding.severity));
-    let title = finding.weakness.as_deref().map(|weakness| weakness::title(weakness).unwrap_or(weakness)).unwrap_or_default();
+    let badge =
+        badge(&format!("{} {}", label(finding.severity).to_lowercase(), finding.id), color(finding.severity));
+    let title = finding
+        .weakness
+        .as_deref()
+        .map(|weakness| weakness::title(weakness).unwrap_or(weakness))
+        .unwrap_or_default();
     let exploited = if finding.kev.is_some() { " <strong>CISA KEV</strong>" } else { "" };
     let _ = writeln!(
         out,
@@ -94,7 +113,11 @@ fn one_finding(out: &mut String, finding: &ReportedFinding) {
     out.push_str("</table>\n\n");
     let about = finding.description.as_deref().unwrap_or(&finding.summary);
     if !about.is_empty() {
-        let _ = writeln!(out, "<details><summary>Description</summary>\n<blockquote>\n\n{}\n\n</blockquote>\n</details>\n", escaped(about));
+        let _ = writeln!(
+            out,
+            "<details><summary>Description</summary>\n<blockquote>\n\n{}\n\n</blockquote>\n</details>\n",
+            escaped(about)
+        );
     }
 }
 
@@ -120,7 +143,10 @@ fn badges(counts: Counts) -> String {
     let shown = all.into_iter().filter(|(number, severity, _)| *number > 0 || *severity != Severity::Unknown);
     let each = shown.map(|(number, severity, name)| {
         let color = if number == 0 { "lightgrey" } else { color(severity) };
-        format!("<img alt=\"{name}: {number}\" src=\"{}\"/>", badge(&format!("{}: {number}", name.get(..1).unwrap_or_default().to_uppercase()), color))
+        format!(
+            "<img alt=\"{name}: {number}\" src=\"{}\"/>",
+            badge(&format!("{}: {number}", name.get(..1).unwrap_or_default().to_uppercase()), color)
+        )
     });
     each.collect::<Vec<_>>().join(" ")
 }

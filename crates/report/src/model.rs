@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidewaiter_advisory::{
-    Database, Epss, Finding, FixState, Gap, Kev, Matches, RecordMatch, Score, Severity, SeveritySource, Suppressed,
-    Undecided,
+    Database, Epss, Finding, FixState, Gap, Kev, Matches, RecordMatch, Score, Severity, SeveritySource,
+    Suppressed, Undecided,
 };
 use tidewaiter_inventory::{Component, Evidence, Inventory, Problem, SourcePackage};
 
@@ -241,8 +241,7 @@ impl ReportedFinding {
     /// A finding about a component that shows in these places.
     #[must_use]
     pub fn new(finding: &Finding, component: &Component, evidence: &[Evidence]) -> Self {
-        let layer =
-            |place: &Evidence| ReportedLayer { ordinal: place.layer, diff_id: place.diff_id.clone() };
+        let layer = |place: &Evidence| ReportedLayer { ordinal: place.layer, diff_id: place.diff_id.clone() };
         let mut affected: Vec<AffectedRange> =
             finding.explanation.matches.iter().map(AffectedRange::new).collect();
         affected.dedup();

@@ -18,7 +18,7 @@ pub struct PackageFindings<'a> {
     pub kind: String,
     /// Its package URL, with the name and version above.
     pub purl: String,
-    /// What was built from it and is installed, when that is something else.
+    /// What of it is installed: itself, or what was built from it.
     pub built: Vec<&'a str>,
     /// Where it shows.
     pub locations: Vec<&'a Location>,
@@ -34,18 +34,20 @@ pub fn of(report: &Report) -> Vec<PackageFindings<'_>> {
     let mut packages: BTreeMap<(String, String, String), PackageFindings<'_>> = BTreeMap::new();
     for finding in &report.findings {
         let (kind, name, version, purl) = subject(finding);
-        let package = packages.entry((name.clone(), version.clone(), purl.clone())).or_insert_with(|| PackageFindings {
-            name,
-            version,
-            kind,
-            purl,
-            built: Vec::new(),
-            locations: Vec::new(),
-            counts: Counts::default(),
-            findings: Vec::new(),
+        let package = packages.entry((name.clone(), version.clone(), purl.clone())).or_insert_with(|| {
+            PackageFindings {
+                name,
+                version,
+                kind,
+                purl,
+                built: Vec::new(),
+                locations: Vec::new(),
+                counts: Counts::default(),
+                findings: Vec::new(),
+            }
         });
         let built = finding.package.name.as_str();
-        if built != package.name && !package.built.contains(&built) {
+        if !package.built.contains(&built) {
             package.built.push(built);
         }
         for location in &finding.locations {

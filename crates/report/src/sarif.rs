@@ -20,7 +20,8 @@ pub fn write(report: &Report, tool_version: &str) -> Vec<u8> {
     for package in &packages {
         for finding in &package.findings {
             let place = *places.entry(&finding.id).or_insert_with(|| {
-                let of_rule = packages.iter().filter(|other| other.findings.iter().any(|one| one.id == finding.id));
+                let of_rule =
+                    packages.iter().filter(|other| other.findings.iter().any(|one| one.id == finding.id));
                 rules.push(rule(finding, of_rule.map(|package| package.purl.as_str()).collect()));
                 rules.len() - 1
             });

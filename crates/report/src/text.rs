@@ -96,7 +96,14 @@ fn overview(text: &mut String, report: &Report) {
         row("platform", Some(image.platform.clone()));
     }
     row("provenance", image.source_repository.clone());
-    row("", image.source_revision.clone().filter(|_| image.source_repository.is_some()).map(|commit| format!(" {commit}")));
+    row(
+        "",
+        image
+            .source_revision
+            .clone()
+            .filter(|_| image.source_repository.is_some())
+            .map(|commit| format!(" {commit}")),
+    );
     row("vulnerabilities", Some(counts(report.counts)));
     row("size", (image.size > 0).then(|| size(image.size)));
     row("packages", Some(image.packages.to_string()));
@@ -129,7 +136,7 @@ fn one_package(text: &mut String, package: &PackageFindings<'_>, layout: &Layout
     let bold = Style::new().bold();
     let _ = writeln!(text, "{}  {bold}{} {}{bold:#}", counts(package.counts), package.name, package.version);
     let _ = writeln!(text, "{}", package.purl);
-    if !package.built.is_empty() {
+    if package.built != [package.name.as_str()] {
         let _ = writeln!(text, "installed as {}", package.built.join(", "));
     }
     if layout.locations {
@@ -181,12 +188,15 @@ fn one_finding(text: &mut String, finding: &ReportedFinding, layout: &Layout) {
     let mut field = |name: &str, value: &str| {
         let _ = writeln!(text, "      {name:<16}: {value}");
     };
-    let mut ranges = finding.affected.iter().map(|one| &one.range).fold(Vec::new(), |mut known: Vec<&Vec<String>>, range| {
-        if !known.contains(&range) {
-            known.push(range);
-        }
-        known
-    });
+    let mut ranges = finding.affected.iter().map(|one| &one.range).fold(
+        Vec::new(),
+        |mut known: Vec<&Vec<String>>, range| {
+            if !known.contains(&range) {
+                known.push(range);
+            }
+            known
+        },
+    );
     ranges.truncate(4);
     for (place, range) in ranges.into_iter().enumerate() {
         for (number, constraint) in range.iter().enumerate() {
@@ -321,22 +331,28 @@ fn totals(text: &mut String, report: &Report, packages: usize) {
 pub fn only_packages(report: &Report, all: &[(String, String, String)]) -> String {
     let mut rows: Vec<[String; 4]> = vec![["Name", "Version", "Type", "Vulnerabilities"].map(str::to_owned)];
     let short = |counts: Counts| {
-        counts.columns().into_iter().map(|(number, letter)| format!("{number}{letter}")).collect::<Vec<_>>().join(" ")
+        counts
+            .columns()
+            .into_iter()
+            .map(|(number, letter)| format!("{number}{letter}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let mut clean: Vec<&(String, String, String)> = all.iter().collect();
     for package in packages::of(report) {
         clean.retain(|(name, version, _)| {
-            let is_built = package.built.contains(&name.as_str());
-            !(*name == package.name && *version == package.version) && !is_built
+            // What was built from one source bears its version, or a name of its own.
+            let is_built = package.built.contains(&name.as_str()) && *name != package.name;
+            let is_itself = *name == package.name && *version == package.version;
+            !(is_built || is_itself)
         });
         rows.push([package.name, package.version, package.kind, short(package.counts)]);
     }
     rows.extend(clean.into_iter().map(|(name, version, kind)| {
         [name.clone(), version.clone(), kind.clone(), short(Counts::default())]
     }));
-    let widths: [usize; 4] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
-    });
+    let widths: [usize; 4] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         let cells: Vec<String> =
@@ -364,7 +380,8 @@ pub struct OverviewRow {
 /// The short overview: a line for the image, its digest, and what it stands on.
 #[must_use]
 pub fn quick_overview(rows: &[OverviewRow]) -> String {
-    let width = |of: fn(&OverviewRow) -> &String| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
+    let width =
+        |of: fn(&OverviewRow) -> &String| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
     let (labels, values) = (width(|row| &row.label), width(|row| &row.value));
     let mut text = String::new();
     for row in rows {

@@ -74,7 +74,8 @@ const OBJECT_STORES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 /// Where the docker client says how far its plugins may go on.
 pub(crate) const DOCKER_CLI_PLUGIN_SOCKET: &str = "DOCKER_CLI_PLUGIN_SOCKET";
 /// When it is set, completions are words alone.
-pub(crate) const DOCKER_CLI_DISABLE_COMPLETION_DESCRIPTION: &str = "DOCKER_CLI_DISABLE_COMPLETION_DESCRIPTION";
+pub(crate) const DOCKER_CLI_DISABLE_COMPLETION_DESCRIPTION: &str =
+    "DOCKER_CLI_DISABLE_COMPLETION_DESCRIPTION";
 
 /// What flags of the docker client say in place of its variables.
 static OVERRIDDEN: Mutex<BTreeMap<&'static str, String>> = Mutex::new(BTreeMap::new());

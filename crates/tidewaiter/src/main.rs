@@ -60,7 +60,9 @@ fn main() -> ExitCode {
         None => (std::env::args_os().collect(), exit::USAGE),
         Some(plugin) => match plugin.answer(ui) {
             plugin::Asked::Said => return ExitCode::SUCCESS,
-            plugin::Asked::Run(words) => (words.into_iter().map(OsString::from).collect::<Vec<_>>(), exit::PLUGIN_USAGE),
+            plugin::Asked::Run(words) => {
+                (words.into_iter().map(OsString::from).collect::<Vec<_>>(), exit::PLUGIN_USAGE)
+            }
         },
     };
     let arguments = match Arguments::try_parse_from(words) {

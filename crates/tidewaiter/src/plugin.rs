@@ -147,7 +147,8 @@ fn hint(name: &str, asked: &str) -> String {
 
 /// Candidates for the last word, one a line, and that no files are meant.
 fn completions(words: &[String]) -> String {
-    let (current, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+    let (current, before) =
+        words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let mut command = Arguments::command();
     command.build();
     let mut place: &Command = &command;
@@ -167,7 +168,8 @@ fn completions(words: &[String]) -> String {
     }
     if current.starts_with('-') {
         for flag in place.get_arguments().filter(|flag| !flag.is_hide_set()) {
-            let text = flag.get_help().map(|help| help.to_string().lines().next().unwrap_or_default().to_owned());
+            let text =
+                flag.get_help().map(|help| help.to_string().lines().next().unwrap_or_default().to_owned());
             if let Some(long) = flag.get_long() {
                 offer(format!("--{long}"), text);
             }
@@ -187,7 +189,9 @@ fn cancel_with_client() {
         use std::os::linux::net::SocketAddrExt as _;
         use std::os::unix::net::{SocketAddr, UnixStream};
         let stream = match name.strip_prefix('@') {
-            Some(name) => SocketAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address)),
+            Some(name) => {
+                SocketAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address))
+            }
             None => UnixStream::connect(&name),
         };
         if let Ok(mut stream) = stream {

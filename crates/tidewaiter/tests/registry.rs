@@ -217,7 +217,7 @@ async fn tls_from_files() {
     let data = data.to_str().expect("UTF-8");
     let serve = ["registry", "serve", "--data", data];
     let half = run(directory.path(), &[serve.as_slice(), &["--tls-cert", certificate]].concat());
-    assert_eq!(half.status.code(), Some(2), "a certificate needs its key");
+    assert_eq!(half.status.code(), Some(64), "a certificate needs its key");
     let wrong = [serve.as_slice(), &["--tls-cert", key, "--tls-key", key]].concat();
     assert!(fail(directory.path(), &wrong).contains("key.pem for TLS"));
     assert!(!Path::new(data).exists(), "nothing was made");
@@ -343,7 +343,7 @@ async fn stores_by_url() {
     assert!(error.contains("\"ftp://host/x\" is not a blob store"), "{error}");
     let wrong = run(elsewhere.path(), &[serve.as_slice(), &["--database", "mysql://u:secret@h/d"]].concat());
     let complaint = String::from_utf8_lossy(&wrong.stderr);
-    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(wrong.status.code(), Some(64));
     assert!(complaint.contains("is not a database"), "{complaint}");
 }
 

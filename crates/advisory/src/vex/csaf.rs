@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{Product, Statement, VexStatus};
 
 pub(super) fn recognises(root: &Value) -> bool {
-    root.get("document").is_some_and(|document| document.get("csaf_version").is_some() || document.get("category").is_some())
+    root.get("document")
+        .is_some_and(|document| document.get("csaf_version").is_some() || document.get("category").is_some())
         && root.get("vulnerabilities").is_some()
 }
 
@@ -19,7 +20,8 @@ pub(super) fn read(name: &str, root: Value) -> Result<Vec<Statement>, serde_json
     let mut statements = Vec::new();
     for vulnerability in list(&root["vulnerabilities"]) {
         let ids = list(&vulnerability["ids"]).filter_map(|id| id["text"].as_str());
-        let names: Vec<String> = vulnerability["cve"].as_str().into_iter().chain(ids).map(str::to_owned).collect();
+        let names: Vec<String> =
+            vulnerability["cve"].as_str().into_iter().chain(ids).map(str::to_owned).collect();
         for (key, status) in [
             ("known_not_affected", VexStatus::NotAffected),
             ("known_affected", VexStatus::Affected),
@@ -28,9 +30,11 @@ pub(super) fn read(name: &str, root: Value) -> Result<Vec<Statement>, serde_json
         ] {
             for id in list(&vulnerability["product_status"][key]).filter_map(Value::as_str) {
                 let names_it = |statement: &&Value| list(&statement["product_ids"]).any(|other| other == id);
-                let flag = list(&vulnerability["flags"]).find(names_it).and_then(|flag| flag["label"].as_str());
+                let flag =
+                    list(&vulnerability["flags"]).find(names_it).and_then(|flag| flag["label"].as_str());
                 let threats = list(&vulnerability["threats"]).filter(|threat| threat["category"] == "impact");
-                let threat = threats.filter(|threat| names_it(&threat)).find_map(|threat| threat["details"].as_str());
+                let threat =
+                    threats.filter(|threat| names_it(threat)).find_map(|threat| threat["details"].as_str());
                 statements.push(Statement {
                     document: name.to_owned(),
                     author: author.to_owned(),

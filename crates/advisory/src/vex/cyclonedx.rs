@@ -78,7 +78,11 @@ pub(super) fn read(name: &str, root: Value) -> Result<Vec<Statement>, serde_json
         Some(Statement {
             document: name.to_owned(),
             author: author.clone(),
-            vulnerability: one.id.into_iter().chain(one.references.into_iter().filter_map(|one| one.id)).collect(),
+            vulnerability: one
+                .id
+                .into_iter()
+                .chain(one.references.into_iter().filter_map(|one| one.id))
+                .collect(),
             products: one.affects.into_iter().filter_map(|affected| product(&affected.reference)).collect(),
             status,
             justification: analysis.justification,
@@ -92,7 +96,10 @@ pub(super) fn read(name: &str, root: Value) -> Result<Vec<Statement>, serde_json
 /// A reference into this document, or into another (BOM-Link: `urn:cdx:serial/version#ref`). References are package URLs
 /// wherever documents are made by tools; what is none means the whole.
 fn product(reference: &str) -> Option<Product> {
-    let inner = reference.split_once('#').filter(|_| reference.starts_with("urn:cdx:")).map_or(reference, |(_, inner)| inner);
+    let inner = reference
+        .split_once('#')
+        .filter(|_| reference.starts_with("urn:cdx:"))
+        .map_or(reference, |(_, inner)| inner);
     let decoded = inner.replace("%3A", ":").replace("%2F", "/").replace("%40", "@");
     let purl = if inner.starts_with("pkg:") { inner.to_owned() } else { decoded };
     purl.starts_with("pkg:").then(|| Product { id: purl, parts: Vec::new() })

@@ -54,8 +54,13 @@ struct Entry {
     reason: String,
 }
 
-pub(super) fn read(name: &str, text: &str, now: Timestamp) -> Result<(Vec<Statement>, Vec<String>), ReadIgnoreError> {
-    let file: File = toml::from_str(text).map_err(|error| ReadIgnoreError::Damaged(error.message().to_owned()))?;
+pub(super) fn read(
+    name: &str,
+    text: &str,
+    now: Timestamp,
+) -> Result<(Vec<Statement>, Vec<String>), ReadIgnoreError> {
+    let file: File =
+        toml::from_str(text).map_err(|error| ReadIgnoreError::Damaged(error.message().to_owned()))?;
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut statements = Vec::new();
     let mut expired = Vec::new();
@@ -68,7 +73,10 @@ pub(super) fn read(name: &str, text: &str, now: Timestamp) -> Result<(Vec<Statem
                 return Err(ReadIgnoreError::BadDate { id: entry.id, text: until });
             };
             if date < today {
-                expired.push(format!("{name}: the entry for {} ended on {until} and does not count any more", entry.id));
+                expired.push(format!(
+                    "{name}: the entry for {} ended on {until} and does not count any more",
+                    entry.id
+                ));
                 continue;
             }
         }

@@ -82,7 +82,8 @@ fn identifiers(product: &Value) -> Vec<String> {
         return vec![id.to_owned()];
     }
     let id = product.get("@id").and_then(Value::as_str);
-    let others = product.get("identifiers").and_then(Value::as_object).into_iter().flat_map(|all| all.values());
+    let others =
+        product.get("identifiers").and_then(Value::as_object).into_iter().flat_map(|all| all.values());
     let hashes = product.get("hashes").and_then(Value::as_object);
     let digest = hashes.and_then(|hashes| hashes.get("sha-256")?.as_str()).map(|hex| format!("sha256:{hex}"));
     let mut all: Vec<String> =

@@ -167,8 +167,10 @@ impl FromStr for Format {
             "markdown" => Ok(Self::Markdown),
             "sbom" => Ok(Self::Sbom),
             "html" => Ok(Self::Html),
-            _ => Err("there are the formats packages, only-packages, json, sarif, spdx, cyclonedx, gitlab, markdown, \
-                      sbom and html"),
+            _ => Err(
+                "there are the formats packages, only-packages, json, sarif, spdx, cyclonedx, gitlab, markdown, \
+                      sbom and html",
+            ),
         }
     }
 }
@@ -193,7 +195,9 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<ExitCode> {
         let document = document.unwrap_or_default();
         match (target.format, &target.file) {
             (Format::Packages, None) => ui.as_shown(&String::from_utf8_lossy(&document)).into_bytes(),
-            (Format::Packages, Some(_)) => Ui::without_colours(&String::from_utf8_lossy(&document)).into_bytes(),
+            (Format::Packages, Some(_)) => {
+                Ui::without_colours(&String::from_utf8_lossy(&document)).into_bytes()
+            }
             _ => document,
         }
     })?;
@@ -226,7 +230,11 @@ impl Args {
     fn fails(&self, report: &Report) -> bool {
         let is_blind = report.gaps.iter().any(|gap| gap.kind.is_of_system() && gap.packages > 0);
         let found = self.exit_code && (!report.findings.is_empty() || is_blind);
-        found || self.fail_on.iter().any(|condition| report.findings.iter().any(|finding| condition.holds(finding)))
+        found
+            || self
+                .fail_on
+                .iter()
+                .any(|condition| report.findings.iter().any(|finding| condition.holds(finding)))
     }
 
     fn document(&self, format: Format, report: &Report, read: &Images, image: &ReadImage) -> Vec<u8> {
@@ -268,12 +276,16 @@ impl Args {
     fn packages(&self, image: &ReadImage) -> Vec<(String, String, String)> {
         let selection = &self.selection;
         let is_wanted = |kind: &str, name: &str| {
-            (selection.only_package_type.is_empty() || selection.only_package_type.iter().any(|wanted| wanted == kind))
-                && (selection.only_package.is_empty() || selection.only_package.iter().any(|one| one.is_match(name)))
+            (selection.only_package_type.is_empty()
+                || selection.only_package_type.iter().any(|wanted| wanted == kind))
+                && (selection.only_package.is_empty()
+                    || selection.only_package.iter().any(|one| one.is_match(name)))
         };
         let each = image.inventory.components.iter().filter(|_| !self.only_vuln_packages);
         each.filter(|component| is_wanted(component.kind.purl_type(), &component.name))
-            .map(|component| (component.name.clone(), component.version.clone(), component.kind.purl_type().to_owned()))
+            .map(|component| {
+                (component.name.clone(), component.version.clone(), component.kind.purl_type().to_owned())
+            })
             .collect()
     }
 }

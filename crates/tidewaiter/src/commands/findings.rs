@@ -66,7 +66,9 @@ impl JudgeArgs {
         }
         let database = Database::open(&path)?;
         if let Some(org) = &self.org {
-            ui.note(format_args!("Note: this machine judges by itself; nothing was asked of organisation {org}"));
+            ui.note(format_args!(
+                "Note: this machine judges by itself; nothing was asked of organisation {org}"
+            ));
         }
         let mut statements = Vec::new();
         for path in &self.vex_location {

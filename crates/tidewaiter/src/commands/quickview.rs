@@ -62,7 +62,11 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<ExitCode> {
 }
 
 fn rows(report: &Report, knows_base: bool) -> Vec<OverviewRow> {
-    let row = |label: &str, value: &str| OverviewRow { label: label.to_owned(), value: value.to_owned(), counts: None };
+    let row = |label: &str, value: &str| OverviewRow {
+        label: label.to_owned(),
+        value: value.to_owned(),
+        counts: None,
+    };
     let image = &report.image;
     let mut rows = vec![OverviewRow { counts: Some(report.counts), ..row("Target", target(&image.name)) }];
     rows.extend(image.digest.as_deref().map(|digest| row("  digest", short(digest))));
