@@ -139,6 +139,14 @@ pub fn build(inputs: &[PathBuf], output: &Path, options: &BuildOptions) -> Resul
     })
 }
 
+/// Reads an input as [`build`] would, and keeps nothing of it: whether it can take the place of one that can be read.
+///
+/// # Errors
+/// When `build` would fail because of it.
+pub fn check(input: &Path) -> Result<(), Error> {
+    feeds::read(input, &mut |_, _| Ok(())).map(|_| ())
+}
+
 /// The directory that a file is in.
 fn directory_of(file: &Path) -> &Path {
     match file.parent() {

@@ -4,6 +4,7 @@
 //! lookups touch only the pages they need. The [`layout`] is shared with the writer. A database never
 //! changes; a new one takes its place by rename, and whoever has the old one open keeps it.
 
+mod changes;
 pub(crate) mod details;
 pub(crate) mod layout;
 mod mapping;
@@ -16,6 +17,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::changes::{ChangedPackage, PackageChange};
 use self::layout::{
     EcosystemRow, EntryRow, EpssRow, EventRow, FIXED_HEADER, FORMAT, Field, HEADER, KevRow, KeyRow, MAGIC,
     NO_TIME, NameRow, RecordRow, Run, SECTION_ENTRY, Section,
@@ -98,6 +100,8 @@ pub struct Advisory {
     pub score: Option<Score>,
     /// Every CVSS vector of the record.
     pub vectors: Vec<String>,
+    /// The packages it names, `ecosystem name` each.
+    pub packages: Vec<String>,
     /// Links.
     pub references: Vec<Reference>,
     /// When it was published.
@@ -174,6 +178,16 @@ impl Database {
         self.records_named(name).filter_map(|record| self.advisory(record)).collect()
     }
 
+    /// Every name of a vulnerability, by number: the one asked for, and those of the records that bear it.
+    pub(crate) fn names_of_vulnerability(&self, name: &str) -> Vec<u32> {
+        let records = self.records_named(name).filter_map(|record| self.record(record));
+        let mut names: Vec<u32> = records.flat_map(|row| [row.canonical, row.id]).collect();
+        names.extend(self.string_number(name));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     fn advisory(&self, record: u32) -> Option<Advisory> {
         let row = self.record(record)?;
         let text = self.long_text(&row).unwrap_or_default();
@@ -187,6 +201,7 @@ impl Database {
             severity: Severity::from_byte(row.severity),
             score: self.score(&row),
             vectors: text.vectors,
+            packages: text.packages,
             references: text.references,
             published: time(row.published),
             modified: time(row.modified),

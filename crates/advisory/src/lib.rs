@@ -20,13 +20,13 @@ mod severity;
 pub mod versions;
 pub mod vex;
 
-pub use compile::{BuildOptions, BuildReport, Skipped, Source, Unreadable, build};
-pub use database::{Advisory, Database, DatabaseId, EcosystemCount};
+pub use compile::{BuildOptions, BuildReport, Skipped, Source, Unreadable, build, check};
+pub use database::{Advisory, ChangedPackage, Database, DatabaseId, EcosystemCount, PackageChange};
 pub use error::Error;
 pub use feeds::SourceKind;
 pub use feeds::record::Reference;
 pub use matching::{
-    Epss, Explanation, Finding, Fix, FixState, Gap, GapKind, Kev, Matches, RecordMatch, Suppressed,
-    Undecided, match_component, match_inventory, suppression,
+    Epss, Explanation, Finding, Fix, FixState, Gap, GapKind, Kev, Matches, RecordMatch, Suppressed, Trace,
+    Undecided, match_component, match_inventory, suppression, trace,
 };
 pub use severity::{Score, Severity, SeveritySource, UnknownSeverity};

@@ -13,6 +13,7 @@ mod judge;
 mod lookup;
 mod ownership;
 mod redhat;
+mod trace;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,6 +26,7 @@ pub use self::finding::{Epss, Finding, Fix, FixState, Kev, Matches, Suppressed, 
 pub use self::gap::{Gap, GapKind};
 use self::lookup::{Missing, Scope};
 pub use self::ownership::suppression;
+pub use self::trace::{Trace, trace};
 use crate::database::Database;
 
 /// Part of every lookup fingerprint. It changes when the same records would give other findings, so that

@@ -73,6 +73,22 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A feed of advisories cannot be fetched.
+    #[error("{url} cannot be fetched: {reason}")]
+    Fetch {
+        /// Where it is.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A feed of advisories cannot be kept.
+    #[error("the feeds in {} cannot be written: {source}", path.display())]
+    WriteFeed {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The image is not known.
     #[error("image {digest} is not known here")]
     UnknownImage {

@@ -11,6 +11,7 @@ pub mod base_images;
 pub mod cache;
 pub mod clock;
 mod error;
+pub mod feeds;
 pub mod images;
 pub mod objects;
 pub mod pipeline;

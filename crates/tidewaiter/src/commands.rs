@@ -4,6 +4,7 @@ mod base_images;
 mod cache;
 mod cves;
 pub(crate) mod db;
+mod explain;
 mod findings;
 mod image;
 mod login_link;
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Cves(Box<cves::Args>),
     #[command(visible_alias = "qv")]
     Quickview(Box<quickview::Args>),
+    Explain(Box<explain::Args>),
     #[command(subcommand)]
     BaseImages(base_images::Command),
     #[command(subcommand)]
@@ -63,6 +65,7 @@ impl Command {
         match self {
             Self::Cves(args) => return cves::run(*args, ui).await,
             Self::Quickview(args) => return quickview::run(*args, ui).await,
+            Self::Explain(args) => return explain::run(*args, ui).await,
             Self::Up(args) => up::run(*args, ui).await,
             Self::Sbom(args) => sbom::run(args, ui).await,
             Self::BaseImages(command) => base_images::run(command, ui).await,

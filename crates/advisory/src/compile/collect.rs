@@ -23,6 +23,8 @@ const NAMED_UNREADABLE: usize = 20;
 const MAX_SUMMARY: usize = 200;
 /// A sentence shorter than this says too little alone.
 const SHORT_SENTENCE: usize = 60;
+/// How many packages of a record are kept for reading.
+const NAMED_PACKAGES: usize = 12;
 /// The longest description that is kept.
 const MAX_DETAILS: usize = 256 << 10;
 
@@ -237,6 +239,7 @@ impl Collector {
             let text = LongText {
                 summary: record.summary,
                 details,
+                packages: packages_named(&record.affected),
                 references: record.references,
                 related: record.related,
                 vectors: record.vectors.clone(),
@@ -311,6 +314,18 @@ impl Collector {
         };
         Ok((collected, self.spool.finish()?))
     }
+}
+
+/// The packages that a record names, as people read them, each once.
+fn packages_named(affected: &[record::Affected]) -> Vec<String> {
+    let mut packages: Vec<String> = Vec::new();
+    for one in affected.iter().take(NAMED_PACKAGES) {
+        let package = format!("{} {}", one.ecosystem, one.name);
+        if packages.last() != Some(&package) {
+            packages.push(package);
+        }
+    }
+    packages
 }
 
 /// What some distributions begin the line about an update with: `Important: openssl security update`.

@@ -12,6 +12,9 @@ use crate::feeds::record::Reference;
 pub(crate) struct LongText {
     pub(crate) summary: String,
     pub(crate) details: String,
+    /// The packages it names, `ecosystem name` each; not all of them when there are very many.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
     pub(crate) references: Vec<Reference>,
     pub(crate) related: Vec<String>,
     pub(crate) vectors: Vec<String>,

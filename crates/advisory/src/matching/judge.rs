@@ -37,7 +37,7 @@ struct Hit<'a> {
 }
 
 /// What a record says of a component.
-enum Verdict<'a> {
+pub(super) enum Verdict<'a> {
     /// It is about other packages of the same name.
     Beside,
     /// In each of these ways it is affected; none at all when it is not.
@@ -149,7 +149,7 @@ fn disclosures<'a>(
 }
 
 /// The vulnerabilities that a record speaks of: the CVEs that an announcement stands for here, else its own.
-fn names_of(database: &Database, record: &RecordRow, entry: &EntryRow) -> Vec<u32> {
+pub(super) fn names_of(database: &Database, record: &RecordRow, entry: &EntryRow) -> Vec<u32> {
     if record.announcement == 1 && entry.linked.count > 0 {
         database.list_numbers(entry.linked).collect()
     } else {
@@ -158,7 +158,7 @@ fn names_of(database: &Database, record: &RecordRow, entry: &EntryRow) -> Vec<u3
 }
 
 /// The installed version, prepared for comparing.
-struct Installed<'c> {
+pub(super) struct Installed<'c> {
     version: &'c str,
     prepared: Prepared<'c>,
     is_version: bool,
@@ -168,7 +168,7 @@ struct Installed<'c> {
 }
 
 impl<'c> Installed<'c> {
-    fn of(target: &Target<'_, '_, 'c>) -> Self {
+    pub(super) fn of(target: &Target<'_, '_, 'c>) -> Self {
         let scheme = target.scope.scheme;
         let version =
             if target.ignores_epoch { redhat::without_epoch(target.version) } else { target.version };
@@ -181,7 +181,8 @@ impl<'c> Installed<'c> {
         }
     }
 
-    fn verdict<'a>(
+    /// What a record says of the component.
+    pub(super) fn verdict<'a>(
         &self,
         database: &'a Database,
         target: &Target<'_, 'a, '_>,
