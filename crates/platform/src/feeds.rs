@@ -258,7 +258,7 @@ impl FeedStore {
                 state.checked_at = Some(now);
                 match &outcome {
                     Outcome::Fetched(size) => {
-                        (state.size, state.fetched_at, state.error) = (*size, Some(now), None)
+                        (state.size, state.fetched_at, state.error) = (*size, Some(now), None);
                     }
                     Outcome::Unchanged => state.error = None,
                     Outcome::Failed(reason) => state.error = Some(reason.clone()),

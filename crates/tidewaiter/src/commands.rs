@@ -4,6 +4,7 @@ mod base_images;
 mod cache;
 mod cves;
 pub(crate) mod db;
+mod db_move;
 mod explain;
 mod findings;
 mod image;

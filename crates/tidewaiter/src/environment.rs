@@ -268,6 +268,41 @@ pub(crate) fn timestamp() -> jiff::Timestamp {
     now
 }
 
+/// What tells a file from every other, and from itself after a change; nothing where the system does not say.
+pub(crate) fn identity(facts: &std::fs::Metadata) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        Some(format!(
+            "{} {} {} {}.{:09} {}.{:09}",
+            facts.dev(),
+            facts.ino(),
+            facts.size(),
+            facts.mtime(),
+            facts.mtime_nsec(),
+            facts.ctime(),
+            facts.ctime_nsec()
+        ))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = facts;
+        None
+    }
+}
+
+/// Lets everybody read a file that was made for this process alone.
+pub(crate) fn make_readable(path: &std::path::Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 /// Columns of the terminal, for wrapping text.
 pub(crate) fn columns() -> usize {
     const USUAL: usize = 80;

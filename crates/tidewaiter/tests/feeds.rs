@@ -9,8 +9,12 @@ use axum::Router;
 use axum::extract::{Path as Name, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use harness::home::Home;
 use harness::{run, succeed};
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 /// A server of feeds: files by name, each with the version it is in, and what was asked for.
@@ -176,4 +180,74 @@ async fn a_finding_is_explained_and_so_is_that_there_is_none() {
         text.contains("NOT FOUND") && text.contains("No record of the advisory database bears this name"),
         "{text}"
     );
+}
+
+/// A new key pair in PEM, in the forms that `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write.
+fn key_pair() -> (String, String) {
+    let private = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
+    let pair = Ed25519KeyPair::from_pkcs8(private.as_ref()).expect("a key");
+    let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let public = [&prefix, pair.public_key().as_ref()].concat();
+    let pem = |kind: &str, der: &[u8]| {
+        format!("-----BEGIN {kind} KEY-----\n{}\n-----END {kind} KEY-----\n", BASE64_STANDARD.encode(der))
+    };
+    (pem("PRIVATE", private.as_ref()), pem("PUBLIC", &public))
+}
+
+#[test]
+fn a_database_goes_through_a_registry_and_only_the_right_key_opens_it() {
+    let home = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| home.path().join(name).display().to_string();
+    let address = tidewaiter_testkit::free_address();
+    let mut command = harness::tidewaiter(home.path());
+    command.args(["registry", "serve", "--data", &file("registry"), "--listen", &address.to_string()]);
+    let _registry = tidewaiter_testkit::ServerProcess::start("tidewaiter registry", command, address);
+    for name in ["one", "two"] {
+        let (private, public) = key_pair();
+        std::fs::write(file(name), private).expect("written");
+        std::fs::write(file(&format!("{name}.pub")), public).expect("written");
+    }
+    std::fs::write(file("a.json"), record("GHSA-1", "a", "1.0.0")).expect("written");
+    succeed(home.path(), &["db", "build", "--from", &file("a.json"), "--output", &file("made")]);
+    let reference = format!("{address}/team/advisories:today");
+    let told =
+        succeed(home.path(), &["db", "push", &reference, "--db", &file("made"), "--key", &file("one")]);
+    assert!(told.contains("Digest: sha256:"), "{told}");
+    succeed(home.path(), &["db", "pull", &reference, "--db", &file("pulled"), "--key", &file("one.pub")]);
+    assert_eq!(std::fs::read(file("made")).expect("made"), std::fs::read(file("pulled")).expect("pulled"));
+    let again = succeed(home.path(), &["db", "pull", &reference, "--db", &file("pulled")]);
+    assert!(again.contains("is up to date"), "{again}");
+    // Another key, no signature, something else altogether: what is there stays.
+    let refused = |reference: &str, key: &str| {
+        let output =
+            run(home.path(), &["db", "pull", reference, "--db", &file("other"), "--key", &file(key)]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!Path::new(&file("other")).exists());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(refused(&reference, "two.pub").contains("was not signed with"));
+    assert!(refused(&reference, "one").contains("is no public Ed25519 key"));
+    let plain = format!("{address}/team/advisories:plain");
+    succeed(home.path(), &["db", "push", &plain, "--db", &file("made")]);
+    assert!(refused(&plain, "one.pub").contains("is not signed"));
+    let other = format!("{address}/team/other:1");
+    succeed(
+        home.path(),
+        &["artifact", "push", "--disable-path-validation", &other, &format!("{}:text/plain", file("a.json"))],
+    );
+    assert!(refused(&other, "one.pub").contains("is no advisory database"));
+}
+
+#[tokio::test]
+async fn a_database_that_changed_is_checked_again() {
+    let home = Home::new().await;
+    let database = home.path().join(".local/share/tidewaiter/advisories.twdb");
+    succeed(home.path(), &["cves", &home.image()]);
+    succeed(home.path(), &["cves", &home.image()]);
+    let mut bytes = std::fs::read(&database).expect("read");
+    let middle = bytes.len() / 4;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&database, bytes).expect("written");
+    let output = run(home.path(), &["cves", &home.image()]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is damaged"), "{output:?}");
 }

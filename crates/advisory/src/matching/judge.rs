@@ -1,14 +1,15 @@
 //! From the records that name a package to what is said of it: each record by itself first, then all that speak of the
 //! same vulnerability together.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tidewaiter_inventory::Component;
 
 use super::explain::{How, RecordMatch, explain};
 use super::finding::{Finding, Fix, FixState, Undecided};
-use super::lookup::Target;
+use super::lookup::{self, Target};
 use super::redhat::{self, Flavour};
 use crate::database::layout::{EntryRow, RecordRow, Run};
 use crate::database::{Database, time};
@@ -95,13 +96,15 @@ pub(super) fn judge(database: &Database, target: &Target<'_, '_, '_>, component:
         }
     }
     disclosures(database, target, &mut groups);
+    // Asked for by few, and the same for all.
+    let mended_later = OnceCell::new();
     let mut judgement = Judgement::default();
     for (name, mut group) in groups {
         if group.hits.is_empty() && !group.is_spared && !group.is_mended {
             group.hits = std::mem::take(&mut group.disclosed);
         }
         if group.hits.iter().any(|hit| hit.how.end() == Some(End::Open))
-            && installed.has_fix_of_newer(database, target, name)
+            && mended_later.get_or_init(|| installed.mended_later(database, target)).contains(&name)
         {
             group.hits.retain(|hit| hit.how.end() != Some(End::Open));
         }
@@ -228,19 +231,22 @@ impl<'c> Installed<'c> {
         Verdict::Decided { ways, reached }
     }
 
-    /// Whether a later release mended a vulnerability in a version that this one has already: the package came from
+    /// The vulnerabilities that a later release mended in a version that this one has already: the package came from
     /// there.
-    fn has_fix_of_newer(&self, database: &Database, target: &Target<'_, '_, '_>, name: u32) -> bool {
-        let keys = target.scope.newer.iter().filter_map(|(row, _)| database.key(row, &target.package));
-        let entries = keys.flat_map(|key| database.entries(&key).collect::<Vec<_>>());
-        let of_name = entries.filter(|entry| {
-            let record = database.record(entry.record);
-            record.is_some_and(|record| names_of(database, &record, entry).contains(&name))
-        });
-        of_name.flat_map(|entry| database.ranges(&entry).collect::<Vec<_>>()).any(|range| {
-            let mut fixes = fixes(database, range);
-            fixes.any(|fixed| self.prepared >= target.scope.scheme.prepare(fixed))
-        })
+    fn mended_later(&self, database: &Database, target: &Target<'_, '_, '_>) -> HashSet<u32> {
+        let mut names = HashSet::new();
+        for (row, _) in lookup::newer(database, &target.scope.label) {
+            let Some(key) = database.key(&row, &target.package) else { continue };
+            for entry in database.entries(&key) {
+                let mut fixes = database.ranges(&entry).flat_map(|range| fixes(database, range));
+                if fixes.any(|fixed| self.prepared >= target.scope.scheme.prepare(fixed))
+                    && let Some(record) = database.record(entry.record)
+                {
+                    names.extend(names_of(database, &record, &entry));
+                }
+            }
+        }
+        names
     }
 
     /// Why ranges cannot tell whether this version is affected.

@@ -21,8 +21,6 @@ pub(super) struct Scope<'a> {
     pub(super) scheme: Scheme,
     /// Where what is not fixed yet is told, by source package, for releases that are rebuilt from another.
     pub(super) disclosures: Vec<(EcosystemRow, &'a str)>,
-    /// The releases after this one: a package that came from them has what was mended there.
-    pub(super) newer: Vec<(EcosystemRow, &'a str)>,
     family: Option<&'static Family>,
 }
 
@@ -100,9 +98,7 @@ impl<'a> Scope<'a> {
         if family.is_none_or(|family| family.packages != component.kind) {
             return Err(Missing::PackageManager);
         }
-        let newer = newer(database, &label);
         let mut scope = Self::of_rows(Cow::Owned(label), rows, family)?;
-        scope.newer = newer;
         scope.disclosures = match scope.label.split_once(':') {
             Some(("Red Hat", _)) => scope.rows.clone(),
             Some(("AlmaLinux" | "Rocky Linux", release)) => {
@@ -119,9 +115,7 @@ impl<'a> Scope<'a> {
         family: Option<&'static Family>,
     ) -> Result<Self, Missing> {
         match (rows.is_empty(), Scheme::of_ecosystem(&label)) {
-            (false, Some(scheme)) => {
-                Ok(Self { label, rows, scheme, family, disclosures: Vec::new(), newer: Vec::new() })
-            }
+            (false, Some(scheme)) => Ok(Self { label, rows, scheme, family, disclosures: Vec::new() }),
             _ => Err(Missing::Coverage(label.into_owned())),
         }
     }
@@ -210,7 +204,7 @@ fn parts<'a>(database: &'a Database, name: &str) -> Vec<(EcosystemRow, &'a str)>
 }
 
 /// The releases of Debian after this one, which packages may have come from.
-fn newer<'a>(database: &'a Database, label: &str) -> Vec<(EcosystemRow, &'a str)> {
+pub(super) fn newer<'a>(database: &'a Database, label: &str) -> Vec<(EcosystemRow, &'a str)> {
     let number = |label: &str| label.strip_prefix("Debian:").and_then(|release| release.parse::<f32>().ok());
     let Some(this) = number(label) else { return Vec::new() };
     let releases = database.ecosystems_beginning("Debian:");

@@ -9,6 +9,7 @@ use serde_json::json;
 use tidewaiter_advisory::{BuildOptions, BuildReport, Database, PackageChange, build};
 use tidewaiter_platform::feeds::{FEEDS, Feed, FeedStore, FileState, Outcome};
 
+use super::db_move;
 use crate::ui::Ui;
 use crate::{environment, size};
 
@@ -24,6 +25,10 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Tell of which packages two databases do not say the same
     Diff(DiffArgs),
+    /// Push a database to a registry, as an artifact
+    Push(db_move::Args),
+    /// Pull a database from a registry
+    Pull(db_move::Args),
 }
 
 /// Arguments of `db update`.
@@ -104,16 +109,15 @@ pub(crate) fn default_path() -> PathBuf {
 
 /// Runs the command.
 pub(crate) async fn run(command: Command, ui: Ui) -> Result<()> {
-    if let Command::Update(args) = command {
-        return run_update(args, ui).await;
-    }
-    tokio::task::spawn_blocking(move || match command {
-        Command::Build(args) => build_from(&args.from, args.output, args.data, ui),
-        Command::Status(args) => run_status(args, ui),
-        Command::Diff(args) => run_diff(&args, ui),
-        Command::Update(_) => Ok(()),
-    })
-    .await?
+    let work: Box<dyn FnOnce() -> Result<()> + Send> = match command {
+        Command::Update(args) => return run_update(args, ui).await,
+        Command::Push(args) => return db_move::push(args, ui).await,
+        Command::Pull(args) => return db_move::pull(args, ui).await,
+        Command::Build(args) => Box::new(move || build_from(&args.from, args.output, args.data, ui)),
+        Command::Status(args) => Box::new(move || run_status(args, ui)),
+        Command::Diff(args) => Box::new(move || run_diff(&args, ui)),
+    };
+    tokio::task::spawn_blocking(work).await?
 }
 
 fn build_from(inputs: &[PathBuf], output: Option<PathBuf>, data: Option<PathBuf>, ui: Ui) -> Result<()> {

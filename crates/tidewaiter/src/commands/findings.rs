@@ -64,7 +64,7 @@ impl JudgeArgs {
                 path.display()
             );
         }
-        let database = Database::open(&path)?;
+        let database = open_database(&path)?;
         if let Some(org) = &self.org {
             ui.note(format_args!(
                 "Note: this machine judges by itself; nothing was asked of organisation {org}"
@@ -88,6 +88,21 @@ impl JudgeArgs {
             hides_suppressed: self.ignore_suppressed || self.only_vex_affected,
         })
     }
+}
+
+/// Opens a database; one that was checked before, and is the same file still, is not checked again.
+fn open_database(path: &Path) -> Result<Database> {
+    let note = environment::cache_home().join("advisories.checked");
+    let identity = std::fs::metadata(path).ok().and_then(|facts| environment::identity(&facts));
+    if identity.is_some() && std::fs::read_to_string(&note).ok() == identity {
+        return Ok(Database::open_checked_before(path)?);
+    }
+    let database = Database::open(path)?;
+    if let (Some(identity), Some(directory)) = (identity, note.parent()) {
+        // It only saves time: where it cannot be kept, the next run checks again.
+        let _ = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&note, identity));
+    }
+    Ok(database)
 }
 
 /// Reads a document, or every document in a directory.
