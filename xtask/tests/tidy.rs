@@ -153,6 +153,7 @@ fn only_the_binary_prints() {
             || path.starts_with("xtask/")
             || path.contains("/tests/")
             || path.contains("/examples/")
+            || path.contains("/benches/")
     };
     check_files(
         |path| path.extension().is_some_and(|extension| extension == "rs") && !may_print(path),

@@ -36,8 +36,11 @@ pub struct Selection {
 impl Selection {
     /// Takes what is not wanted out of a report, and counts anew.
     pub fn apply(&self, report: &mut Report) {
+        let before = report.findings.len();
         report.findings.retain(|finding| self.wants(finding));
-        report.count();
+        if report.findings.len() < before {
+            report.count();
+        }
     }
 
     fn wants(&self, finding: &ReportedFinding) -> bool {

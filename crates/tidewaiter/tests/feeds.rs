@@ -17,10 +17,13 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
+/// Files by name.
+type Files = Vec<(String, Vec<u8>)>;
+
 /// A server of feeds: files by name, each with the version it is in, and what was asked for.
 #[derive(Clone, Default)]
 struct Mirror {
-    files: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    files: Arc<Mutex<Files>>,
     asked: Arc<Mutex<Vec<(String, u16)>>>,
 }
 
