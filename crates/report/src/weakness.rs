@@ -8,7 +8,7 @@ pub(crate) fn title(id: &str) -> Option<&'static str> {
 }
 
 #[rustfmt::skip]
-const TITLES: [(u32, &str); 118] = [
+const TITLES: [(u32, &str); 140] = [
     (20, "Improper Input Validation"),
     (22, "Improper Limitation of a Pathname to a Restricted Directory ('Path Traversal')"),
     (23, "Relative Path Traversal"),
@@ -126,7 +126,29 @@ const TITLES: [(u32, &str); 118] = [
     (770, "Allocation of Resources Without Limits or Throttling"),
     (776, "Improper Restriction of Recursive Entity References in DTDs ('XML Entity Expansion')"),
     (787, "Out-of-bounds Write"),
+    (798, "Use of Hard-coded Credentials"),
+    (824, "Access of Uninitialized Pointer"),
+    (829, "Inclusion of Functionality from Untrusted Control Sphere"),
+    (834, "Excessive Iteration"),
     (835, "Loop with Unreachable Exit Condition ('Infinite Loop')"),
+    (843, "Access of Resource Using Incompatible Type ('Type Confusion')"),
+    (862, "Missing Authorization"),
+    (863, "Incorrect Authorization"),
+    (908, "Use of Uninitialized Resource"),
+    (909, "Missing Initialization of Resource"),
+    (913, "Improper Control of Dynamically-Managed Code Resources"),
+    (915, "Improperly Controlled Modification of Dynamically-Determined Object Attributes"),
+    (916, "Use of Password Hash With Insufficient Computational Effort"),
+    (917, "Improper Neutralization of Special Elements used in an Expression Language Statement ('Expression Language Injection')"),
+    (918, "Server-Side Request Forgery (SSRF)"),
+    (922, "Insecure Storage of Sensitive Information"),
+    (943, "Improper Neutralization of Special Elements in Data Query Logic"),
+    (1188, "Initialization of a Resource with an Insecure Default"),
+    (1236, "Improper Neutralization of Formula Elements in a CSV File"),
+    (1284, "Improper Validation of Specified Quantity in Input"),
+    (1321, "Improperly Controlled Modification of Object Prototype Attributes ('Prototype Pollution')"),
+    (1333, "Inefficient Regular Expression Complexity"),
+    (1336, "Improper Neutralization of Special Elements Used in a Template Engine"),
 ];
 
 #[cfg(test)]
