@@ -20,7 +20,7 @@ pub mod source;
 
 pub use error::{Error, ErrorKind, Result};
 /// Shapes of the rooms below that the platform's answers are made of, for those who know only the platform.
-pub use tidewaiter_advisory::Severity;
+pub use tidewaiter_advisory::{Severity, Undecided};
 pub use tidewaiter_inventory::sbom::{Format as DocumentFormat, UnknownFormat};
 pub use tidewaiter_inventory::{LayerFacts, Problem};
 pub use tidewaiter_oci::Digest;

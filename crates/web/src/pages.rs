@@ -2,10 +2,12 @@
 
 mod view;
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use tidewaiter_platform::Platform;
+use tidewaiter_platform::{Platform, Undecided};
 
 use crate::Shared;
 use crate::api::images::parse_digest;
@@ -29,7 +31,21 @@ struct ImagePage {
     layers: Vec<LayerRow>,
     findings: Vec<FindingRow>,
     artifacts: Vec<ArtifactRow>,
+    gaps: Vec<String>,
+    undecided: Vec<String>,
     problems: Vec<String>,
+}
+
+/// What cannot be told, a line for each component and reason.
+fn undecided(all: &[Undecided]) -> Vec<String> {
+    let mut lines: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for one in all {
+        lines.entry((&one.component, &one.reason)).or_default().push(&one.id);
+    }
+    let line = |((component, reason), ids): ((&str, &str), Vec<&str>)| {
+        format!("{component}: {reason} ({})", ids.join(", "))
+    };
+    lines.into_iter().map(line).collect()
 }
 
 fn advisories_line(platform: &Platform) -> Option<String> {
@@ -66,11 +82,8 @@ pub(crate) async fn image(
         image: ImageRow::new(detail.summary),
         layers,
         findings: detail.findings.iter().map(FindingRow::new).collect(),
-        problems: detail
-            .gaps
-            .iter()
-            .map(|gap| gap.text.clone())
-            .chain(detail.problems.iter().map(problem_text))
-            .collect(),
+        gaps: detail.gaps.iter().map(|gap| gap.text.clone()).collect(),
+        undecided: undecided(&detail.undecided),
+        problems: detail.problems.iter().map(problem_text).collect(),
     }))
 }
