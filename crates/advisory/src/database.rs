@@ -151,9 +151,6 @@ impl Database {
             return Err(Error::NotADatabase { path: path.to_owned() });
         }
         let mapping = Mapping::of(&file).map_err(failed)?;
-        if checks == Checks::Header {
-            mapping.expect_random_reads();
-        }
         let (id, sections) = read_header(mapping.bytes(), path, checks)?;
         let meta = serde_json::from_slice(&mapping.bytes()[range_of(sections[0])])
             .map_err(|_| damaged(path, "its description cannot be read"))?;

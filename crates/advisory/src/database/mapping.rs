@@ -25,11 +25,4 @@ impl Mapping {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
-
-    /// Tells the system that few and scattered pages will be read, so that it brings in those alone.
-    pub(super) fn expect_random_reads(&self) {
-        // It only saves memory: where it is not known, the file is read as it is.
-        #[cfg(unix)]
-        let _ = self.0.advise(memmap2::Advice::Random);
-    }
 }
