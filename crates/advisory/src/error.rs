@@ -24,8 +24,8 @@ pub enum Error {
     },
     /// An input is none of the kinds that are understood.
     #[error(
-        "{} is not advisory data: expected OSV records (a zip, a directory or a JSON file), \
-         the KEV catalogue (JSON), EPSS scores (CSV, also gzipped) or dates of support (JSON)",
+        "{} is not advisory data: expected OSV, CSAF or CVE records (an archive, a directory or JSON files), Debian's \
+         tracker, a secdb, the KEV catalogue or dates of support (JSON), or EPSS scores (CSV)",
         path.display()
     )]
     UnknownInput {

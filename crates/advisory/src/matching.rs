@@ -31,7 +31,7 @@ use crate::database::Database;
 
 /// Part of every lookup fingerprint. It changes when the same records would give other findings, so that
 /// what an older version of Tidewaiter judged is judged again.
-const RULES: u32 = 3;
+const RULES: u32 = 4;
 
 /// Finds what is wrong with one component.
 ///
@@ -113,11 +113,9 @@ impl Database {
         if let Ok(scope) = Scope::of(self, distro, component)
             && let Ok(target) = scope.target(component)
         {
-            for (row, ecosystem) in &target.scope.rows {
-                if let Some(key) = self.key(row, &target.package) {
-                    hasher.update(ecosystem);
-                    hasher.update(key.fingerprint);
-                }
+            for (ecosystem, key) in target.keys(self) {
+                hasher.update(ecosystem);
+                hasher.update(key.fingerprint);
             }
         }
         hasher.finalize().first_chunk().copied().unwrap_or_default()

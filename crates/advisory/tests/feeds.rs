@@ -339,3 +339,25 @@ fn the_end_of_support_is_told() {
         assert!(at(distro("alpine", "3.18.4"), "2026-01-01T00:00:00Z")[0].text.contains("2025-05-09"));
     }
 }
+
+/// What a fingerprint does not cover is not judged again when it changes.
+#[test]
+fn a_fingerprint_covers_sources_and_later_releases_too() {
+    let of = |documents: &[Value], system: Option<Distro>, component: &Component| {
+        let (_directory, database, _) = database_of(documents);
+        database.lookup_fingerprint(system.as_ref(), component)
+    };
+    let alma = json!({"id": "ALSA-2024:9", "modified": "2024-06-01T00:00:00Z", "related": ["CVE-2024-9"],
+        "affected": [{"package": {"ecosystem": "AlmaLinux:9", "name": "edk2-ovmf"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1-1"}]}]}]});
+    let mut planned = vex();
+    planned["vulnerabilities"][0]["remediations"][1]["details"] = json!("Will not fix");
+    let edk2 = rpm("edk2-ovmf", "edk2", "20230524-4.el9");
+    let nine = || distro("almalinux", "9.3");
+    assert_ne!(of(&[vex(), alma.clone()], nine(), &edk2), of(&[planned, alma], nine(), &edk2));
+    let mut mended = tracker();
+    mended["bash"]["CVE-2024-6"]["releases"]["trixie"]["fixed_version"] = json!("5.2.15-1");
+    let bash = component(Deb, "bash", "5.2.15-2");
+    let twelve = || distro("debian", "12");
+    assert_ne!(of(&[tracker()], twelve(), &bash), of(&[mended], twelve(), &bash));
+}

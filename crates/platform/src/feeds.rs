@@ -30,6 +30,14 @@ pub struct Feed {
     pub is_on: bool,
 }
 
+impl Feed {
+    /// Whether a file here is one of this feed's: it bears its name, or that and what tells its parts apart.
+    #[must_use]
+    pub fn owns(&self, file: &str) -> bool {
+        file.strip_prefix(self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+    }
+}
+
 /// Where the files of a feed are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -274,11 +282,8 @@ impl FeedStore {
     /// The files of these feeds that are there, to build a database from.
     #[must_use]
     pub fn present(&self, feeds: &[Feed]) -> Vec<PathBuf> {
-        let of = |feed: &Feed, file: &str| {
-            file == feed.name || file.strip_prefix(feed.name).is_some_and(|rest| rest.starts_with('@'))
-        };
         let states = self.states();
-        let names = states.keys().filter(|file| feeds.iter().any(|feed| of(feed, file)));
+        let names = states.keys().filter(|file| feeds.iter().any(|feed| feed.owns(file)));
         names.map(|file| self.directory.join(file)).filter(|path| path.is_file()).collect()
     }
 

@@ -33,12 +33,14 @@ struct Bar {
 #[must_use]
 pub fn write(report: &Report, version: &str, at: &str) -> String {
     let packages = packages::of(report);
-    let each = || packages.iter().flat_map(|package| &package.findings);
+    let count = |wanted: fn(&ReportedFinding) -> bool| {
+        packages.iter().flat_map(|package| &package.findings).filter(|finding| wanted(finding)).count()
+    };
     let page = Page {
         bars: bars(report.counts),
-        fixable: each().filter(|finding| finding.fix.is_available()).count(),
-        exploited: each().filter(|finding| finding.kev.is_some()).count(),
-        packages: packages.clone(),
+        fixable: count(|finding| finding.fix.is_available()),
+        exploited: count(|finding| finding.kev.is_some()),
+        packages,
         report,
         at,
         version,

@@ -6,7 +6,7 @@ use tidewaiter_inventory::{Component, ComponentKind, Distro};
 
 use super::redhat;
 use crate::database::Database;
-use crate::database::layout::EcosystemRow;
+use crate::database::layout::{EcosystemRow, KeyRow};
 use crate::distro::{self, Family, Release};
 use crate::naming;
 use crate::versions::Scheme;
@@ -156,6 +156,21 @@ impl<'a> Scope<'a> {
                 naming::source_key(source)
             }),
         })
+    }
+}
+
+impl<'a> Target<'_, 'a, '_> {
+    /// Everything that a judgement reads of the package: its records, those of its source where they are told apart, and
+    /// those of later releases.
+    pub(super) fn keys(&self, database: &'a Database) -> Vec<(&'a str, KeyRow)> {
+        let own = self.scope.rows.iter().map(|place| (*place, self.package.as_ref()));
+        let source = self.disclosed.as_deref();
+        let disclosed = self.scope.disclosures.iter().filter_map(|place| Some((*place, source?)));
+        let newer =
+            newer(database, &self.scope.label).into_iter().map(|place| (place, self.package.as_ref()));
+        let all = own.chain(disclosed).chain(newer);
+        all.filter_map(|((row, ecosystem), package)| Some((ecosystem, database.key(&row, package)?)))
+            .collect()
     }
 }
 

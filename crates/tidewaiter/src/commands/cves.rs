@@ -189,10 +189,8 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<ExitCode> {
     let read = args.image.read(ui).await?;
     let reports: Vec<Report> =
         read.images.iter().map(|image| args.report(&judge, &read, image, ui)).collect::<Result<_>>()?;
-    output::write(&targets, &read, ui, |target, image| {
-        let report = read.images.iter().zip(&reports).find(|(one, _)| std::ptr::eq(*one, image));
-        let document = report.map(|(_, report)| args.document(target.format, report, &read, image));
-        let document = document.unwrap_or_default();
+    output::write(&targets, &read, ui, |target, place| {
+        let document = args.document(target.format, &reports[place], &read, &read.images[place]);
         match (target.format, &target.file) {
             (Format::Packages, None) => ui.as_shown(&String::from_utf8_lossy(&document)).into_bytes(),
             (Format::Packages, Some(_)) => {

@@ -325,10 +325,7 @@ fn say_database(database: &Database, path: &Path, ui: Ui) -> Result<()> {
 }
 
 fn files_of<'a>(feed: &Feed, states: &'a BTreeMap<String, FileState>) -> BTreeMap<&'a str, &'a FileState> {
-    let is_of = |file: &str| {
-        file == feed.name || file.strip_prefix(feed.name).is_some_and(|rest| rest.starts_with('@'))
-    };
-    states.iter().filter(|(file, _)| is_of(file)).map(|(file, state)| (file.as_str(), state)).collect()
+    states.iter().filter(|(file, _)| feed.owns(file)).map(|(file, state)| (file.as_str(), state)).collect()
 }
 
 fn day(time: jiff::Timestamp) -> String {

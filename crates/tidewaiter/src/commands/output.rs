@@ -54,12 +54,12 @@ pub(crate) fn targets<F: Clone>(formats: &[Target<F>], output: Option<&Path>) ->
     Ok(targets)
 }
 
-/// Writes a document of every image to every target.
+/// Writes a document of every image to every target. `document` is given the image's place among those that were read.
 pub(crate) fn write<F>(
     targets: &[Target<F>],
     read: &Images,
     ui: Ui,
-    document: impl Fn(&Target<F>, &ReadImage) -> Vec<u8>,
+    document: impl Fn(&Target<F>, usize) -> Vec<u8>,
 ) -> Result<()> {
     let fixed = targets.iter().filter_map(|target| target.file.as_deref()).find(|file| !is_template(file));
     if let Some(file) = fixed.filter(|_| read.images.len() > 1) {
@@ -71,8 +71,8 @@ pub(crate) fn write<F>(
         );
     }
     for target in targets {
-        for image in &read.images {
-            let bytes = document(target, image);
+        for (place, image) in read.images.iter().enumerate() {
+            let bytes = document(target, place);
             match &target.file {
                 None => ui.bytes(&bytes),
                 Some(file) => {

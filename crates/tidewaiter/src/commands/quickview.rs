@@ -37,7 +37,8 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<ExitCode> {
     let judge = args.judge.open(ui)?;
     let read = args.image.read(ui).await?;
     let targets = vec![Target { format: (), file: args.output.clone() }];
-    output::write(&targets, &read, ui, |target, image| {
+    output::write(&targets, &read, ui, |target, place| {
+        let image = &read.images[place];
         let report = judge.report(&read.name_of(image), image, ui);
         let base = image.inventory.base_images.first();
         let mut text = quick_overview(&rows(&report, base.is_some_and(|base| base.layers > 0)));

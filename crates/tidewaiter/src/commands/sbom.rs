@@ -47,7 +47,8 @@ pub(crate) async fn run(args: Args, ui: Ui) -> Result<()> {
             ui.note(format_args!("Warning: no package was found in {}", read.name_of(image)));
         }
     }
-    output::write(&targets, &read, ui, |target, image| {
+    output::write(&targets, &read, ui, |target, place| {
+        let image = &read.images[place];
         let bytes = args.document(target.format, &read, image);
         let is_titled = target.file.is_none() && target.format == Format::List && read.images.len() > 1;
         let title = if is_titled { format!("{}:\n", read.name_of(image)) } else { String::new() };
